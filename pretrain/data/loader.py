@@ -1,0 +1,197 @@
+"""From a source to the micro-batches of one process, step by step, without end.
+
+The loader is made for a first step and is not wrapped by Accelerate: which samples a process gets is
+decided by :class:`pretrain.data.order.StepOrder` alone.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pretrain.data.images import BadImage, Pixels
+from pretrain.data.order import Ids, StepOrder, sample_ids, uniform
+from pretrain.data.sources import Source, SourceError
+from pretrain.data.transforms import (
+    CROP_DRAWS,
+    AugmentationConfig,
+    apply_crop,
+    central_square,
+    random_crop,
+)
+
+#: Neighbours tried in place of a bad image before giving up.
+MAX_REPLACEMENTS = 100
+
+#: One micro-batch as the sampler names it: epoch and indices.
+Request = tuple[int, NDArray[np.int64]]
+
+
+@dataclass
+class Batch:
+    """A micro-batch.
+
+    Attributes:
+        images: [B, 3, H, W] uint8.
+        noise: [B, N] float32 in [0, 1): decides the masks.
+        bad: (name, reason) of images that were replaced by another one.
+    """
+
+    images: Tensor
+    noise: Tensor
+    bad: list[tuple[str, str]]
+
+    def pin_memory(self) -> Batch:
+        """Called by the data loader, so that copies to a GPU overlap with its work."""
+        return Batch(self.images.pin_memory(), self.noise.pin_memory(), self.bad)
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        return Batch(
+            self.images.to(device, non_blocking=True),
+            self.noise.to(device, non_blocking=True),
+            self.bad,
+        )
+
+
+class MaskedImages(Dataset[Batch]):
+    """Augmented images with their mask noise, a micro-batch at a time.
+
+    Args:
+        source: the images.
+        seed: the run's seed.
+        image_size: pixels a side that the model takes.
+        num_patches: noise values an image.
+        augmentation: crop and flip.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        seed: int,
+        image_size: int,
+        num_patches: int,
+        augmentation: AugmentationConfig,
+    ) -> None:
+        self.source, self.seed = source, seed
+        self.image_size, self.num_patches = image_size, num_patches
+        self.augmentation = augmentation
+        self.ids: Ids = sample_ids(source.names)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.ids)
+
+    def __getitem__(self, request: Request) -> Batch:
+        """The micro-batch of an epoch and indices.
+
+        A bad image is replaced by the next good one of the source. The replacement keeps the
+        crop, flip and mask draws of the bad one, so that it is not twice the same sample.
+        """
+        epoch, indices = request
+        ids, bad = self.ids[indices], list[tuple[str, str]]()
+        crops = uniform(seed=self.seed, epoch=epoch, ids=ids, purpose="crop", draws=CROP_DRAWS)
+        images = torch.empty(len(indices), 3, self.image_size, self.image_size, dtype=torch.uint8)
+        for row, (index, draws) in enumerate(zip(indices, crops, strict=True)):
+            pixels = self._good_image(int(index), bad)
+            crop = random_crop(draws, pixels.shape[1] / pixels.shape[0], self.augmentation)
+            images[row] = apply_crop(pixels, crop, self.image_size)
+        return Batch(images, self._noise(epoch, ids, "mask"), bad)
+
+    def examples(self, count: int) -> Batch:
+        """The same images in every run of a seed, uncropped, with one fixed mask each."""
+        order = np.argsort(uniform(seed=self.seed, epoch=0, ids=self.ids, purpose="examples", draws=1)[:, 0])
+        chosen, bad = order[:count], list[tuple[str, str]]()
+        images = [self._good_image(int(index), bad) for index in chosen]
+        squares = [
+            apply_crop(image, central_square(image.shape[1] / image.shape[0]), self.image_size)
+            for image in images
+        ]
+        return Batch(torch.stack(squares), self._noise(0, self.ids[chosen], "examples"), bad)
+
+    def _noise(self, epoch: int, ids: Ids, purpose: str) -> Tensor:
+        noise = uniform(
+            seed=self.seed, epoch=epoch, ids=ids, purpose=purpose, draws=self.num_patches
+        )
+        return torch.from_numpy(noise.astype(np.float32))
+
+    def _good_image(self, index: int, bad: list[tuple[str, str]]) -> Pixels:
+        for offset in range(min(MAX_REPLACEMENTS, len(self))):
+            try:
+                return self.source.image((index + offset) % len(self))
+            except BadImage as error:
+                bad.append((error.name, error.reason))
+        raise SourceError(
+            f"{bad[-1][0]}: {len(bad)} images in a row cannot be read ({bad[-1][1]}), expected a good one"
+        )
+
+
+class _Requests:
+    """The micro-batches of one process from a step on, as the data loader's sampler."""
+
+    def __init__(
+        self, order: StepOrder, rank: int, world_size: int, micro_batches: int, steps: range
+    ) -> None:
+        self.order, self.rank, self.world_size = order, rank, world_size
+        self.micro_batches, self.steps = micro_batches, steps
+
+    def __iter__(self) -> Iterator[Request]:
+        for step in self.steps:
+            yield from self.order.share(step, self.rank, self.world_size, self.micro_batches)
+
+    def __len__(self) -> int:
+        return len(self.steps) * self.micro_batches
+
+
+def windows(
+    dataset: MaskedImages,
+    order: StepOrder,
+    *,
+    rank: int,
+    world_size: int,
+    micro_batches: int,
+    steps: range,
+    workers: int,
+    pin_memory: bool,
+) -> Iterator[list[Batch]]:
+    """The window of each step: this process's micro-batches, in order.
+
+    Args:
+        dataset: the images.
+        order: which samples a step takes.
+        rank: this process.
+        world_size: number of processes.
+        micro_batches: micro-batches a step and process.
+        steps: the steps to come, the first one possibly resumed.
+        workers: loader processes; 0 loads in this one.
+        pin_memory: for copies to a GPU.
+    """
+    loader: DataLoader[Batch] = DataLoader(
+        dataset,
+        sampler=_Requests(order, rank, world_size, micro_batches, steps),  # type: ignore[arg-type]
+        batch_size=None,  # a request is a whole micro-batch
+        num_workers=workers,
+        pin_memory=pin_memory,
+        prefetch_factor=max(2, 2 * micro_batches // workers) if workers else None,
+        worker_init_fn=_leave_signals_to_the_trainer,
+    )
+    batches = iter(loader)
+    for _ in steps:
+        yield [next(batches) for _ in range(micro_batches)]
+
+
+def _leave_signals_to_the_trainer(_worker: int) -> None:
+    """A scheduler signals every process; only the trainer may act, the workers must go on.
+
+    They end when the trainer does: the loader tells them, and they watch their parent.
+    """
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(name, signal.SIG_IGN)

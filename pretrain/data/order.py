@@ -1,0 +1,121 @@
+"""Which sample comes when, and every random number of it: pure functions of integers.
+
+Nothing here has a state. A resumed run, another number of workers or another world size evaluates
+the same functions at the same points and therefore sees the same images in the same crops under the
+same masks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.uint64]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def sample_ids(names: Sequence[str]) -> Ids:
+    """64-bit ids from the images' names within their source.
+
+    The n-th occurrence of a name (a list may repeat one) gets an id of its own. The id does not
+    depend on where the source lies or how it is stored, so a folder and its archive agree.
+    """
+    seen: dict[str, int] = {}
+    ids = np.empty(len(names), np.uint64)
+    for position, name in enumerate(names):
+        occurrence = seen.get(name, 0)
+        seen[name] = occurrence + 1
+        digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+        ids[position] = int.from_bytes(digest, "little")
+        if occurrence:
+            ids[position] = mix(ids[position], occurrence)
+    return ids
+
+
+def fingerprint(ids: Ids) -> str:
+    """Names a set of samples, whatever their order: their count and a hash of the sorted ids."""
+    digest = hashlib.blake2b(np.sort(ids).astype("<u8").tobytes(), digest_size=8)
+    return f"{len(ids)}-{digest.hexdigest()}"
+
+
+def mix(key: np.uint64 | Ids, value: int | np.uint64 | Ids) -> Ids:
+    """Folds integers into a key; the result looks random in every bit (splitmix64's finaliser).
+
+    Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators", figure 16.
+    """
+    if isinstance(value, int):
+        value = np.uint64(value & 0xFFFFFFFFFFFFFFFF)
+    with np.errstate(over="ignore"):  # wrapping around is the point
+        x = (np.asarray(key, np.uint64) ^ _finalise(np.asarray(value, np.uint64) + _GOLDEN)) + _GOLDEN
+        return _finalise(x)
+
+
+def _finalise(x: Ids) -> Ids:
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))  # type: ignore[no-any-return]
+
+
+def uniform(
+    *, seed: int, epoch: int, ids: Ids, purpose: str, draws: int, view: int = 0
+) -> NDArray[np.float64]:
+    """Uniform numbers in [0, 1) for samples: [len(ids), draws].
+
+    Args:
+        seed: the run's seed.
+        epoch: the epoch the samples are drawn in.
+        ids: the samples.
+        purpose: what the numbers are for ("crop", "mask"); purposes are independent.
+        draws: numbers a sample.
+        view: which of several copies of a sample; views are independent.
+    """
+    tag = int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "little")
+    keys = mix(mix(mix(mix(np.uint64(tag), seed), epoch), view), ids)
+    bits = mix(keys[:, None], np.arange(draws, dtype=np.uint64)[None, :])
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def epoch_order(seed: int, epoch: int, ids: Ids) -> NDArray[np.int64]:
+    """A permutation of the samples: their indices sorted by a hash of (seed, epoch, id).
+
+    It depends on the names alone, not on the order in which a source lists them.
+    """
+    return np.lexsort((ids, uniform(seed=seed, epoch=epoch, ids=ids, purpose="order", draws=1)[:, 0]))
+
+
+class StepOrder:
+    """Which samples a step takes: ``floor(n / global_batch_size)`` steps an epoch.
+
+    The last ``n % global_batch_size`` samples of an epoch's permutation are left out; every epoch
+    leaves out others.
+
+    Args:
+        seed: the run's seed.
+        ids: the samples.
+        global_batch_size: images a step over all processes.
+    """
+
+    def __init__(self, seed: int, ids: Ids, global_batch_size: int) -> None:
+        self.seed, self.ids, self.global_batch_size = seed, ids, global_batch_size
+        self.steps_per_epoch = len(ids) // global_batch_size
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def samples(self, step: int) -> tuple[int, NDArray[np.int64]]:
+        """The epoch and the indices [global_batch_size] of a step (counted from 0)."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, epoch_order(self.seed, epoch, self.ids)
+        start = position * self.global_batch_size
+        return epoch, self._order[start : start + self.global_batch_size]
+
+    def share(
+        self, step: int, rank: int, world_size: int, micro_batches: int
+    ) -> list[tuple[int, NDArray[np.int64]]]:
+        """The micro-batches of one process in a step; processes and micro-batches tile the step."""
+        epoch, samples = self.samples(step)
+        mine = np.split(samples, world_size)[rank]
+        return [(epoch, part) for part in np.split(mine, micro_batches)]

@@ -1,0 +1,186 @@
+"""Configs: frozen dataclasses filled from YAML files and dotted overrides, errors on one line.
+
+The parsing is jsonargparse's. What is added here: duplicate YAML keys are refused, ``--config`` is
+read before every override wherever it stands, every error (``__post_init__`` included) becomes one
+line that names the file or option and the key, and a field can say that it may change on resume.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from pretrain.errors import UserError
+
+Config = TypeVar("Config")
+
+
+class ConfigError(UserError):
+    """A config file or an option that cannot be used."""
+
+
+def operational(default: Any) -> Any:
+    """A dataclass field that may differ when a run is resumed (paths, workers, logging).
+
+    Args:
+        default: the field's default value (immutable).
+    """
+    return dataclasses.field(default=default, metadata={"operational": True})
+
+
+def defining_fields(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The fields that define a run, as ``{"optim.base_lr": 1.5e-4, ...}`` with JSON values.
+
+    Two runs with equal defining fields on the same data are the same experiment; fields made with
+    :func:`operational` are left out, whole sections included.
+    """
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        if field.metadata.get("operational"):
+            continue
+        key, value = f"{prefix}{field.name}", getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            found |= defining_fields(value, f"{key}.")
+        else:
+            found[key] = list(value) if isinstance(value, tuple) else value
+    return found
+
+
+def parse_config(config_class: type[Config], argv: Sequence[str] | None, program: str) -> Config:
+    """Reads a config from ``--config FILE`` and dotted overrides.
+
+    Args:
+        config_class: a frozen dataclass, its fields documented under ``Attributes:``.
+        argv: the arguments after the program's name; None takes ``sys.argv``.
+        program: how the program is called, for ``--help``.
+
+    Returns:
+        The config. ``--help`` and ``--print_config`` print and exit with 0.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type, a refused value, an unreadable file.
+    """
+    arguments = _config_first(sys.argv[1:] if argv is None else argv)
+    parser = _parser(config_class, program)
+    files = [Path(value) for option, value in _options(arguments) if option == "config" and value]
+    for file in files:
+        _refuse_duplicate_keys(file)
+    try:
+        parsed = parser.parse_args(arguments)
+        return _build(config_class, parsed, "")
+    except (ArgumentError, ConfigError) as error:
+        raise ConfigError(_one_line(str(error), parser, arguments, files)) from None
+
+
+def dump_config(config: Any) -> str:
+    """The config as YAML that :func:`parse_config` reads back to an equal config."""
+    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False, allow_unicode=True)
+
+
+def _parser(config_class: type[Any], program: str) -> ArgumentParser:
+    parser = ArgumentParser(prog=program, description=config_class.__doc__, exit_on_error=False)
+    parser.description = (config_class.__doc__ or "").split("\n\n")[0]
+    parser.add_argument("--config", action="config", help="YAML file; options override it.")
+    parser.add_class_arguments(config_class, fail_untyped=True)
+    return parser
+
+
+def _build(config_class: type[Config], values: Namespace, prefix: str) -> Config:
+    """Instantiates nested dataclasses bottom up, so that a refusal can name its full key."""
+    hints = get_type_hints(config_class)
+    arguments: dict[str, Any] = {}
+    for field in dataclasses.fields(config_class):  # type: ignore[arg-type]
+        value = values[field.name]
+        if dataclasses.is_dataclass(hints[field.name]):
+            value = _build(hints[field.name], value, f"{prefix}{field.name}.")
+        arguments[field.name] = value
+    try:
+        return config_class(**arguments)
+    except ValueError as error:
+        raise ConfigError(f"{prefix}{error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that safe YAML can hold them."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Pairs of (option, value) for ``--option value`` and ``--option=value``."""
+    for position, argument in enumerate(arguments):
+        if argument.startswith("--"):
+            option, equals, value = argument[2:].partition("=")
+            following = arguments[position + 1] if position + 1 < len(arguments) else None
+            yield option, value if equals else following
+
+
+def _config_first(arguments: Sequence[str]) -> list[str]:
+    """Moves ``--config FILE`` to the front: an override wins wherever it was typed."""
+    first: list[str] = []
+    rest: list[str] = []
+    position = 0
+    while position < len(arguments):
+        takes = 2 if arguments[position] == "--config" else 1
+        target = first if arguments[position].partition("=")[0] == "--config" else rest
+        target += arguments[position : position + takes]
+        position += takes
+    return first + rest
+
+
+def _refuse_duplicate_keys(file: Path) -> None:
+    try:
+        node = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}, expected a YAML config file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError(f"{file}: got no mapping, expected 'key: value' lines")
+    pending: list[tuple[str, yaml.Node]] = [("", node)]
+    while pending:
+        prefix, mapping = pending.pop()
+        if not isinstance(mapping, yaml.MappingNode):
+            continue
+        seen: dict[str, int] = {}
+        for key, value in mapping.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in seen:
+                raise ConfigError(
+                    f"{file}:{line}: key '{prefix}{name}' is given twice (first on line"
+                    f" {seen[name]}), expected once"
+                )
+            seen[name] = line
+            pending.append((f"{prefix}{name}.", value))
+
+
+def _one_line(
+    message: str, parser: ArgumentParser, arguments: Sequence[str], files: Sequence[Path]
+) -> str:
+    """Says where the value came from and, for an unknown key, which one is nearest."""
+    message = re.sub(r"<class '(\w+)'>", r"\1", " ".join(message.split()))
+    message = re.sub(r'^Parser key "([^"]+)": ', r"\1: ", message)
+    if unknown := re.match(r"unrecognized arguments?: --([\w.]+)", message):
+        key = unknown[1]
+    elif unknown := re.match(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message):
+        key = f"{unknown[1]}.{unknown[2]}"
+    elif unknown := re.match(r".*Option '([\w.]+)' is not accepted", message):
+        key = unknown[1]
+    else:
+        key = re.match(r"[\w.]*", message)[0].rstrip(".")  # type: ignore[index]
+    if unknown:
+        known = sorted(set(parser.get_defaults().keys(branches=False)) - {"config"})
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        message = f"{key}: unknown key" + (f", expected perhaps '{close[0]}'" if close else "")
+    typed = any(option == key for option, _ in _options(arguments))
+    where = "" if typed or not files else f"{', '.join(map(str, files))}: "
+    return f"{where}{'--' if typed else ''}{message}"

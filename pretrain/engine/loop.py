@@ -1,0 +1,394 @@
+"""The one training loop: every method of both stages runs through :class:`Loop`.
+
+A method brings a model and an :class:`Objective`; the loop owns the step: its window of
+micro-batches, precision, the guard against non-finite gradients, clipping, schedule, stop signal,
+logging and checkpoints. Nothing is read from the device between two log points.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+from pretrain.engine import checkpoint as checkpoints
+from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig
+from pretrain.engine.optim import OptimConfig, Schedule, WeightAverage, set_lr
+from pretrain.engine.runtime import Runtime, StopSignal
+from pretrain.engine.tracking import Tracker, say
+from pretrain.errors import UserError
+
+
+class NonFiniteError(UserError):
+    """Too many steps in a row had gradients that are not numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """Length and size of the steps.
+
+    Attributes:
+        epochs: passes over the data.
+        global_batch_size: images an optimiser step, over all processes and micro-batches.
+        micro_batch_size: images a process takes at once; null takes its whole share of a step.
+        max_skipped_in_a_row: steps with non-finite gradients in a row after which the run stops.
+    """
+
+    epochs: float = 50.0
+    global_batch_size: int = 512
+    micro_batch_size: int | None = field(default=None, metadata={"operational": True})
+    max_skipped_in_a_row: int = field(default=20, metadata={"operational": True})
+
+    def __post_init__(self) -> None:
+        """Refuses lengths and sizes below one."""
+        for name in ("epochs", "global_batch_size", "micro_batch_size", "max_skipped_in_a_row"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} {value}, expected > 0")
+
+    def micro_batches(self, world_size: int) -> int:
+        """Micro-batches a step and process.
+
+        Raises:
+            UserError: the processes or the micro-batches do not divide the step.
+        """
+        share, rest = divmod(self.global_batch_size, world_size)
+        if rest:
+            raise UserError(
+                f"training.global_batch_size {self.global_batch_size} is not divisible by"
+                f" {world_size} processes"
+            )
+        size = self.micro_batch_size or share
+        if share % size:
+            raise UserError(
+                f"training.micro_batch_size {size} does not divide the {share} images of a process"
+                f" (global_batch_size {self.global_batch_size} / {world_size} processes)"
+            )
+        return share // size
+
+
+class Batch(Protocol):
+    """What the loop needs to know of a micro-batch."""
+
+    bad: list[tuple[str, str]]
+
+    def to(self, device: torch.device) -> Self:
+        """The batch on a device."""
+
+
+class Objective(Protocol):
+    """What one step computes: per task a sum of losses and a count of valid entries.
+
+    The loss of a task is its sum over the whole step, divided by its count over the whole step: an
+    update does not depend on how the step was split over processes and micro-batches.
+    """
+
+    tasks: Sequence[str]
+
+    def counts(self, batch: Any) -> Tensor:
+        """Valid entries of each task, [tasks], from the labels alone."""
+
+    def sums(self, model: nn.Module, batch: Any) -> Tensor:
+        """Weighted sum of the losses over the valid entries of each task, [tasks], float32."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands: all that a checkpoint holds beside tensors.
+
+    Attributes:
+        step: optimiser steps done, skipped ones included.
+        logged_step: the last log point.
+        loss_sums: [tasks] sums since then of the step losses (this process's share, not yet
+            summed over processes), skipped steps left out.
+        norm_sum: sum since then of the gradient norms, skipped steps left out.
+        skipped: steps skipped in all, as a tensor on the device.
+        skipped_since: of these, since the last log point.
+        streak: skipped in a row up to now.
+        longest: longest such row since the last log point.
+        bad: unreadable images this process met, name to reason.
+    """
+
+    step: int
+    logged_step: int
+    loss_sums: Tensor
+    norm_sum: Tensor
+    skipped: Tensor
+    skipped_since: Tensor
+    streak: Tensor
+    longest: Tensor
+    bad: dict[str, str]
+
+    _SCALARS = ("norm_sum", "skipped", "skipped_since", "streak", "longest")
+
+    @classmethod
+    def new(cls, tasks: int, device: torch.device) -> Progress:
+        """A run that has not begun."""
+        zeros = torch.zeros(tasks + len(cls._SCALARS), dtype=torch.float64, device=device)
+        return cls(0, 0, zeros[:tasks].clone(), *(z.clone() for z in zeros[tasks:]), bad={})
+
+    def to_json(self, total: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+        """JSON values; ``total`` sums over processes."""
+        scalars = {name: getattr(self, name).item() for name in self._SCALARS}
+        sums = total(self.loss_sums).tolist()
+        return {"step": self.step, "logged_step": self.logged_step, "loss_sums": sums, **scalars}
+
+    def restore(self, state: dict[str, Any], is_main: bool) -> None:
+        """Takes over what :meth:`to_json` gave; the sums go to the main process alone."""
+        self.step, self.logged_step = state["step"], state["logged_step"]
+        if is_main:
+            self.loss_sums.copy_(torch.tensor(state["loss_sums"], dtype=torch.float64))
+        for name in self._SCALARS:
+            getattr(self, name).fill_(state[name])
+
+
+class Loop:
+    """Trains a model to the end of its schedule, or to a stop signal.
+
+    Args:
+        runtime: the processes.
+        model: on the device, as the method built it; wrapped here.
+        optimizer: fused AdamW over the model's parameters; wrapped here.
+        objective: what a step computes.
+        schedule: the learning rate of every step.
+        training: sizes and limits.
+        saving: when to save.
+        log_every_steps: steps between log points.
+        steps_per_epoch: for the epoch in the log.
+        folder: the run's folder.
+        seed: the run's seed.
+        optim: its clipping and weight average (the optimiser itself is given).
+        defining: fields that define the run, kept in its checkpoints.
+    """
+
+    def __init__(
+        self,
+        *,
+        runtime: Runtime,
+        model: nn.Module,
+        optimizer: torch.optim.AdamW,
+        objective: Objective,
+        schedule: Schedule,
+        training: LoopConfig,
+        saving: CheckpointConfig,
+        log_every_steps: int,
+        steps_per_epoch: int,
+        folder: Path,
+        seed: int,
+        optim: OptimConfig,
+        defining: dict[str, Any],
+    ) -> None:
+        self.runtime, self.objective, self.schedule = runtime, objective, schedule
+        self.training, self.saving, self.folder, self.seed = training, saving, folder, seed
+        self.log_every_steps, self.steps_per_epoch = log_every_steps, steps_per_epoch
+        self.defining = defining
+        self.module = model
+        if runtime.config.compile:
+            model.compile(fullgraph=True, dynamic=False)
+        self.model: nn.Module = runtime.accelerator.prepare(model)
+        # The bare optimiser is stepped: found_inf on Accelerate's wrapper would be ignored.
+        self.optimizer = optimizer
+        self._wrapped_optimizer = runtime.accelerator.prepare(optimizer)
+        self.clip_norm = optim.clip_norm
+        self.average = (
+            WeightAverage(model.named_parameters(), optim.ema_decay) if optim.ema_decay else None
+        )
+        self.progress = Progress.new(len(objective.tasks), runtime.device)
+
+    def run(
+        self,
+        windows: Iterator[Sequence[Batch]],
+        tracker: Tracker | None,
+        hooks: Sequence[tuple[int, Callable[[int], None]]] = (),
+    ) -> bool:
+        """Runs from the current step to the last.
+
+        Args:
+            windows: the micro-batches of each step, from the current one on.
+            tracker: on the main process.
+            hooks: pairs (every n steps, function of the steps done).
+
+        Returns:
+            True at the end of the schedule; False after a stop signal, its state saved.
+
+        Raises:
+            NonFiniteError: too many skipped steps in a row.
+            CheckpointError: a save failed.
+        """
+        progress, runtime = self.progress, self.runtime
+        self._saved_at = self._logged_at = time.monotonic()
+        self._waited = 0.0
+        self._logged_here = progress.step
+        with StopSignal() as stop:
+            while progress.step < self.schedule.steps:
+                asked = time.monotonic()
+                window = next(windows)
+                self._waited += time.monotonic() - asked
+                self._note_bad_images(window)
+                self._update([batch.to(runtime.device) for batch in window])
+                progress.step += 1
+                if tracker:
+                    tracker.advance()
+                last = progress.step == self.schedule.steps
+                if last or progress.step % self.log_every_steps == 0:
+                    self._log(tracker)
+                for every, hook in hooks:
+                    if progress.step % every == 0:
+                        hook(progress.step)
+                stopping, timed = runtime.agree([stop.received is not None, self._save_is_due()])
+                every_steps = self.saving.every_steps
+                if stopping or timed or last or (every_steps and progress.step % every_steps == 0):
+                    self.save()
+                if stopping and not last:
+                    return False
+        return True
+
+    def save(self) -> None:
+        """Commits a checkpoint; every process takes part, the main one writes."""
+        progress = self.progress
+        progress.bad = dict(self.runtime.collect(list(progress.bad.items())))
+        state = {
+            "defining": self.defining,
+            "progress": progress.to_json(self.runtime.total),
+            "bad": progress.bad,
+            "scaler": self.runtime.accelerator.scaler and self.runtime.accelerator.scaler.state_dict(),
+        }
+        with self.runtime.main_first_error():
+            if self.runtime.is_main:
+                tensors = {
+                    "model": self.module.state_dict(),
+                    "optimizer": optimizer_tensors(self.optimizer, self.module),
+                }
+                if self.average:
+                    tensors["average"] = self.average.weights
+                folder = self.folder / "checkpoints"
+                checkpoints.save(folder, progress.step, tensors, state, self.saving.keep)
+        self._saved_at = time.monotonic()
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes on from a checkpoint."""
+        self.module.load_state_dict(checkpoint.tensors["model"])
+        load_optimizer_tensors(self.optimizer, self.module, checkpoint.tensors["optimizer"])
+        if self.average:
+            self.average.load(checkpoint.tensors["average"])
+        if scaler := self.runtime.accelerator.scaler:
+            scaler.load_state_dict(checkpoint.state["scaler"])
+        self.progress.restore(checkpoint.state["progress"], self.runtime.is_main)
+        self.progress.bad = dict(checkpoint.state["bad"])
+
+    def _update(self, window: Sequence[Batch]) -> None:
+        """One optimiser step over a window of micro-batches on the device."""
+        progress, runtime = self.progress, self.runtime
+        runtime.seed_step(self.seed, progress.step)
+        counts = torch.stack([self.objective.counts(batch) for batch in window]).sum(0)
+        counts = runtime.total(counts.to(runtime.device))
+        # Backward divides by the micro-batches and DDP averages over processes; both are undone, so
+        # that what is left is the sum over the step divided by its count.
+        share = torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0)
+        losses = torch.zeros_like(progress.loss_sums)
+        for batch in window:
+            with runtime.accelerator.accumulate(self.model):
+                sums = self.objective.sums(self.model, batch) * share
+                runtime.accelerator.backward(sums.sum() * runtime.world_size * len(window))
+            losses += sums.detach()
+        self._step_optimizer(losses)
+
+    def _step_optimizer(self, losses: Tensor) -> None:
+        """Clips and steps; a non-finite gradient makes the step a no-op without asking the device."""
+        progress, optimizer = self.progress, self.optimizer
+        set_lr(optimizer, self.schedule.lr(progress.step))
+        self.runtime.accelerator.unscale_gradients(self._wrapped_optimizer)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.clip_norm, norm)
+        skip = (~torch.isfinite(norm)).float()
+        if self.runtime.accelerator.scaler is None:
+            optimizer.found_inf, optimizer.grad_scale = skip, None  # type: ignore[attr-defined]
+        self._wrapped_optimizer.step()
+        self._wrapped_optimizer.zero_grad()
+        if self.average:
+            self.average.update(skip)
+        good = skip == 0
+        progress.loss_sums += torch.where(good, losses, 0.0)
+        progress.norm_sum += torch.where(good, norm, 0.0)
+        progress.skipped += skip
+        progress.skipped_since += skip
+        progress.streak.add_(skip).mul_(skip)
+        torch.maximum(progress.longest, progress.streak, out=progress.longest)
+
+    def _save_is_due(self) -> bool:
+        """By the main process's clock; the others learn it from the agreement."""
+        minutes = self.saving.every_minutes
+        waited = time.monotonic() - self._saved_at
+        return self.runtime.is_main and minutes is not None and waited >= 60 * minutes
+
+    def _log(self, tracker: Tracker | None) -> None:
+        """Reads the device: mean losses since the last log point, rates, skipped steps."""
+        progress = self.progress
+        steps = progress.step - progress.logged_step
+        sums = self.runtime.total(progress.loss_sums).tolist()
+        skipped, norm = progress.skipped_since.item(), progress.norm_sum.item()
+        good = steps - skipped
+        means = [value / good if good else float("nan") for value in sums]
+        now = time.monotonic()
+        seconds, steps_here = now - self._logged_at, progress.step - self._logged_here
+        if tracker:
+            values = {
+                "step": progress.step,
+                "epoch": progress.step / self.steps_per_epoch,
+                "loss": sum(means),
+                "lr": self.schedule.lr(progress.step - 1),
+                "grad_norm": norm / good if good else float("nan"),
+                "skipped": int(progress.skipped.item()),
+                "images_per_second": steps_here * self.training.global_batch_size / seconds,
+                "waiting": self._waited / seconds,
+            }
+            if len(means) > 1:
+                values |= dict(zip(self.objective.tasks, means, strict=True))
+            tracker.record(values, (self.schedule.steps - progress.step) * seconds / steps_here)
+        if progress.longest.item() >= self.training.max_skipped_in_a_row:
+            raise NonFiniteError(
+                f"step {progress.step}: {int(progress.longest.item())} steps in a row had non-finite"
+                f" gradients, expected fewer than {self.training.max_skipped_in_a_row}"
+                " (training.max_skipped_in_a_row); try a lower optim.base_lr or clip_norm"
+            )
+        for tensor in (progress.loss_sums, progress.norm_sum, progress.skipped_since):
+            tensor.zero_()
+        progress.longest.copy_(progress.streak)
+        progress.logged_step = self._logged_here = progress.step
+        self._logged_at, self._waited = now, 0.0
+
+    def _note_bad_images(self, window: Sequence[Batch]) -> None:
+        for batch in window:
+            for name, reason in batch.bad:
+                if name not in self.progress.bad:
+                    self.progress.bad[name] = reason
+                    say(f"bad image {name}: {reason}; another one takes its place")
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, Tensor]:
+    """The optimiser's state as ``{"exp_avg/blocks.0.attn.qkv.weight": tensor}``."""
+    names = {parameter: name for name, parameter in module.named_parameters()}
+    return {
+        f"{key}/{names[parameter]}": value
+        for parameter, entries in optimizer.state.items()
+        for key, value in entries.items()
+    }
+
+
+def load_optimizer_tensors(
+    optimizer: torch.optim.Optimizer, module: nn.Module, tensors: dict[str, Tensor]
+) -> None:
+    """Puts back what :func:`optimizer_tensors` gave."""
+    parameters = dict(module.named_parameters())
+    for entry, value in tensors.items():
+        key, _, name = entry.partition("/")
+        parameter = parameters[name]
+        optimizer.state[parameter][key] = value.to(parameter.device)

@@ -1,0 +1,139 @@
+"""Optimiser, parameter groups and learning rate, all by optimiser step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """AdamW with linear warm-up and half-cosine decay.
+
+    Attributes:
+        base_lr: learning rate for 256 images a step; the peak is base_lr * global_batch_size / 256.
+        betas: Adam's decay rates of the first and second moment.
+        weight_decay: decoupled decay of weight matrices; one-dimensional parameters have none.
+        warmup_epochs: linear warm-up to the peak.
+        min_lr: learning rate at the end.
+        clip_norm: largest norm of the whole gradient; null does not clip.
+        ema_decay: decay a step of an exponential average of the weights; null keeps none.
+    """
+
+    base_lr: float = 1.5e-4
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.05
+    warmup_epochs: float = 40.0
+    min_lr: float = 0.0
+    clip_norm: float | None = None
+    ema_decay: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses values outside their ranges."""
+        for name, valid, expected in (
+            ("base_lr", self.base_lr > 0, "> 0"),
+            ("betas", all(0 <= beta < 1 for beta in self.betas), "two numbers in [0, 1)"),
+            ("weight_decay", self.weight_decay >= 0, ">= 0"),
+            ("warmup_epochs", self.warmup_epochs >= 0, ">= 0"),
+            ("min_lr", self.min_lr >= 0, ">= 0"),
+            ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "> 0 or null"),
+            ("ema_decay", self.ema_decay is None or 0 < self.ema_decay < 1, "inside (0, 1) or null"),
+        ):
+            if not valid:
+                raise ValueError(f"{name} {getattr(self, name)}, expected {expected}")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The learning rate of every step.
+
+    Attributes:
+        peak_lr: after the warm-up.
+        min_lr: at the end.
+        warmup_steps: steps of linear warm-up; the first has peak_lr / warmup_steps.
+        steps: all steps of the run.
+    """
+
+    peak_lr: float
+    min_lr: float
+    warmup_steps: int
+    steps: int
+
+    def lr(self, step: int) -> float:
+        """Learning rate of a step, counted from 0. A skipped step counts: its data are used up."""
+        if step < self.warmup_steps:
+            return self.peak_lr * (step + 1) / self.warmup_steps
+        progress = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        return self.min_lr + (self.peak_lr - self.min_lr) * cosine
+
+
+def peak_lr(base_lr: float, global_batch_size: int) -> float:
+    """The linear scaling rule (Goyal et al. 2017): base_lr is for 256 images a step."""
+    return base_lr * global_batch_size / 256
+
+
+def build_schedule(
+    config: OptimConfig, *, global_batch_size: int, steps_per_epoch: int, epochs: float
+) -> Schedule:
+    """The schedule of a run.
+
+    Raises:
+        ValueError: the warm-up is longer than the run.
+    """
+    steps = round(epochs * steps_per_epoch)
+    warmup_steps = round(config.warmup_epochs * steps_per_epoch)
+    if warmup_steps > steps:
+        raise ValueError(
+            f"optim.warmup_epochs {config.warmup_epochs}, expected at most {epochs} (all epochs)"
+        )
+    return Schedule(peak_lr(config.base_lr, global_batch_size), config.min_lr, warmup_steps, steps)
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+    """Fused AdamW; biases, norms and other one-dimensional parameters without weight decay.
+
+    Groups may carry ``lr_scale``, a factor on the scheduled learning rate.
+    """
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.base_lr, betas=config.betas, fused=True)
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Sets the learning rate of every group, times its ``lr_scale``."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group.get("lr_scale", 1.0)
+
+
+class WeightAverage:
+    """Exponential moving average of trainable parameters, without reading the device.
+
+    Args:
+        parameters: named parameters to follow.
+        decay: share of the average that stays, a step.
+    """
+
+    def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]], decay: float) -> None:
+        self.decay = decay
+        self._live = {name: p for name, p in parameters if p.requires_grad}
+        self.weights = {name: p.detach().clone() for name, p in self._live.items()}
+
+    @torch.no_grad()
+    def update(self, skipped: Tensor) -> None:
+        """Moves towards the weights; not at all where ``skipped`` (a scalar of 0 or 1) is 1."""
+        share = (1 - self.decay) * (1 - skipped)
+        for name, parameter in self._live.items():
+            self.weights[name].lerp_(parameter.detach(), share.to(parameter.dtype))
+
+    def load(self, weights: dict[str, Tensor]) -> None:
+        """Takes over saved averages."""
+        for name, value in weights.items():
+            self.weights[name].copy_(value)

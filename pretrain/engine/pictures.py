@@ -1,0 +1,74 @@
+"""Pictures of a run as PNG: curves of its metrics, grids of images with captions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Picture = NDArray[np.uint8]
+
+_MARGIN = 4
+_CAPTION = 18
+
+
+def image_grid(columns: Mapping[str, Sequence[Picture]], path: Path, *, groups: int = 1) -> None:
+    """Writes images side by side, one captioned column a key.
+
+    Args:
+        columns: caption to images [H, W, 3] uint8, all of one size, equally many.
+        path: the PNG.
+        groups: how often the set of columns is repeated from left to right, to keep the sheet wide.
+    """
+    captions, stacks = list(columns), list(columns.values())
+    count = len(stacks[0])
+    rows = -(-count // groups)
+    height, width = stacks[0][0].shape[:2]
+    gap = 3 * _MARGIN
+    block = len(captions) * (width + _MARGIN) + gap
+    sheet = Image.new(
+        "RGB",
+        (groups * block - gap + _MARGIN, _CAPTION + rows * (height + _MARGIN) + _MARGIN),
+        "white",
+    )
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default()
+    for group in range(groups):
+        for column, caption in enumerate(captions):
+            left = _MARGIN + group * block + column * (width + _MARGIN)
+            draw.text((left, 3), caption, fill="black", font=font)
+            for row, image in enumerate(stacks[column][group * rows : (group + 1) * rows]):
+                top = _CAPTION + row * (height + _MARGIN)
+                sheet.paste(Image.fromarray(image), (left, top))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path, optimize=True)
+
+
+def plot_curves(records: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
+    """Writes loss and learning rate over epochs.
+
+    Args:
+        records: log points with ``epoch``, ``loss`` and ``lr``.
+        path: the PNG.
+        title: what run this is.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # imports stay light
+    from matplotlib.figure import Figure
+
+    epochs = [record["epoch"] for record in records]
+    figure = Figure(figsize=(7.2, 3.6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    loss, rate = figure.subplots(1, 2, width_ratios=(2, 1))
+    loss.plot(epochs, [record["loss"] for record in records], color="#20639b", linewidth=1.2)
+    loss.set(xlabel="epoch", ylabel="loss", title=title)
+    rate.plot(epochs, [record["lr"] for record in records], color="#c0392b", linewidth=1.2)
+    rate.set(xlabel="epoch", ylabel="learning rate")
+    for axes in (loss, rate):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)

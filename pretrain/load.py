@@ -1,0 +1,412 @@
+"""The one place where files meet models: opens any own or released file, writes ours.
+
+Nothing is unpickled beyond tensors and an explicit list of harmless types, nothing is skipped in
+silence: every loader returns a :class:`LoadReport`, and what is missing, left over or resized without
+leave is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from timm.layers import resample_abs_pos_embed
+from torch import Tensor, nn
+
+from pretrain.errors import UserError
+from pretrain.models.mae import DecoderConfig, MAEConfig, MaskedAutoencoder
+from pretrain.models.names import (
+    from_hugging_face,
+    is_hugging_face,
+    split_decoder,
+    to_autoencoder,
+    to_published,
+    without_prefix,
+)
+from pretrain.models.vit import SIZES, ViT, ViTShape
+
+_TIMM_NAMES = {
+    "tiny": "vit_tiny_patch16_224",
+    "small": "vit_small_patch16_224",
+    "base": "vit_base_patch16_224",
+    "large": "vit_large_patch16_224",
+    "huge": "vit_huge_patch14_224",
+}
+#: Heads of classifiers and of fine-tuned models: an encoder has no use for them.
+_HEADS = ("head.", "fc_norm.")
+_METADATA_KEY = "faceprior_mae"
+
+
+class LoadError(UserError):
+    """A file that cannot be opened as what was asked for."""
+
+
+@dataclass
+class LoadReport:
+    """What became of the tensors of a file.
+
+    Attributes:
+        source: the file, folder or name.
+        loaded: tensors that were placed.
+        missing: tensors of the model that the file does not hold; they keep their initial values.
+        unexpected: tensors of the file that the model has no place for.
+        resized: positions that were interpolated to another grid.
+    """
+
+    source: str
+    loaded: int = 0
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    resized: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """One line for the log."""
+        parts = [f"{self.loaded} tensors loaded"]
+        for name in ("missing", "unexpected", "resized"):
+            if names := getattr(self, name):
+                parts.append(f"{len(names)} {name} ({_first(names)})")
+        return ", ".join(parts)
+
+
+@dataclass
+class _Opened:
+    """A checkpoint in the published, flat names, with what its folder says about it."""
+
+    source: str
+    tensors: dict[str, Tensor]
+    mae: dict[str, Any] | None = None
+    shape: dict[str, Any] = field(default_factory=dict)
+    normalisation: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+
+
+def load_encoder(path: str | Path) -> tuple[ViT, LoadReport]:
+    """Opens a ViT encoder.
+
+    Args:
+        path: a run folder, its ``encoder/`` or ``mae.safetensors``, a released MAE ``.pth``, a Hugging
+            Face ViTMAE folder, a timm folder, a file of timm weights, or the name of a timm model
+            (only a name may download).
+
+    Returns:
+        The encoder in evaluation mode, and a report.
+
+    Raises:
+        LoadError: no such file, an unknown layout, or tensors that are missing or do not fit.
+    """
+    opened = _open(path, part="encoder")
+    encoder, decoder = split_decoder(opened.tensors)
+    encoder = {name: value for name, value in encoder.items() if not name.startswith(_HEADS)}
+    shape = _encoder_shape(opened, encoder)
+    defaults = MAEConfig()
+    model = ViT(
+        shape,
+        opened.normalisation.get("mean", defaults.mean),
+        opened.normalisation.get("std", defaults.std),
+    )
+    report = _place(model, encoder, opened.source)
+    report.unexpected += sorted(decoder)  # known to be there, and of no use here
+    return model.eval(), report
+
+
+def load_mae(path: str | Path) -> tuple[MaskedAutoencoder, LoadReport]:
+    """Opens a whole masked autoencoder, decoder included.
+
+    Args:
+        path: a run folder, its ``mae.safetensors``, a checkpoint of the reference MAE trainer
+            (``.pth``), or a Hugging Face ViTMAE folder.
+
+    Returns:
+        The model in evaluation mode, and a report.
+
+    Raises:
+        LoadError: no such file, an unknown layout, no decoder in it, or tensors that do not fit.
+    """
+    opened = _open(path, part="mae.safetensors")
+    encoder, decoder = split_decoder(opened.tensors)
+    if not decoder:
+        raise LoadError(f"{path}: holds an encoder only, expected a decoder beside it")
+    config = _mae_config(opened, encoder, decoder)
+    model = MaskedAutoencoder(config)
+    return model.eval(), _place(model, to_autoencoder(opened.tensors), opened.source)
+
+
+def init_from(model: nn.Module, path: str | Path) -> LoadReport:
+    """Starts a masked autoencoder from other weights; the decoder's may be missing.
+
+    Args:
+        model: the :class:`MaskedAutoencoder`; changed in place.
+        path: anything that :func:`load_encoder` opens.
+
+    Raises:
+        LoadError: the encoder's tensors are not all there, or a tensor has another shape.
+    """
+    opened = _open(path, part="mae.safetensors")
+    tensors = {n: v for n, v in opened.tensors.items() if not n.startswith(_HEADS)}
+    return _place(model, to_autoencoder(tensors), opened.source, may_miss=("decoder_", "mask_token"))
+
+
+def save_mae(model: MaskedAutoencoder, path: Path) -> None:
+    """Writes encoder and decoder under the published names, the config in the file's metadata."""
+    metadata = {"format": "pt", _METADATA_KEY: json.dumps(asdict(model.config))}
+    _write_tensors(to_published(model.state_dict()), path, metadata)
+
+
+def save_encoder(model: MaskedAutoencoder, folder: Path) -> None:
+    """Writes the encoder as a timm model folder: ``timm.create_model("local-dir:FOLDER")``."""
+    config, shape = model.config, model.config.encoder_shape
+    side = config.image_size
+    description = {
+        "architecture": _TIMM_NAMES[config.size],
+        "num_classes": 0,
+        "num_features": shape.embed_dim,
+        "global_pool": "token",
+        "model_args": {"img_size": side, "patch_size": shape.patch_size, "num_classes": 0},
+        "pretrained_cfg": {
+            "tag": "faceprior_mae",
+            "input_size": [3, side, side],
+            "fixed_input_size": True,
+            "interpolation": "bicubic",
+            "crop_pct": 1.0,
+            "crop_mode": "center",
+            "mean": list(config.mean),
+            "std": list(config.std),
+            "num_classes": 0,
+            "pool_size": None,
+            "first_conv": "patch_embed.proj",
+            "classifier": "head",
+        },
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_tensors(model.encoder.state_dict(), folder / "model.safetensors", {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(description, indent=1) + "\n")
+
+
+def _write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    draft = path.with_name(f".{path.name}")
+    try:
+        save_file({n: v.detach().cpu().contiguous() for n, v in tensors.items()}, draft, metadata)
+        draft.replace(path)
+    except (OSError, SafetensorError) as error:
+        draft.unlink(missing_ok=True)
+        raise LoadError(f"{path}: cannot write: {error}") from None
+
+
+def _open(path: str | Path, part: str) -> _Opened:
+    """Finds out what a path is; ``part`` of a run folder is meant."""
+    place = Path(path).expanduser()
+    if place.is_dir() and (place / "run.json").exists():
+        if not (place / part).exists():
+            raise LoadError(f"{place}: holds no {part}, expected a run that is complete")
+        place = place / part
+    if place.is_dir():
+        return _open_folder(place)
+    if place.is_file():
+        return _open_file(place)
+    if place.exists() or "/" in str(path) or place.suffix:
+        raise LoadError(f"{place}: no such file or folder")
+    return _open_timm_name(str(path))
+
+
+def _open_folder(folder: Path) -> _Opened:
+    config_file = folder / "config.json"
+    if not config_file.exists():
+        raise LoadError(f"{folder}: no config.json, expected a run, timm or Hugging Face folder")
+    config = json.loads(config_file.read_text())
+    weights = [folder / name for name in ("model.safetensors", "pytorch_model.bin")]
+    found = next((file for file in weights if file.exists()), None)
+    if found is None:
+        raise LoadError(f"{folder}: no {' or '.join(file.name for file in weights)}")
+    opened = _open_file(found)
+    if "architecture" in config:
+        pretrained = config.get("pretrained_cfg", config)
+        arguments = config.get("model_args", {})
+        opened.shape = {"patch_size": arguments.get("patch_size")}
+        opened.normalisation = {k: tuple(pretrained[k]) for k in ("mean", "std") if k in pretrained}
+    elif config.get("model_type") == "vit_mae":
+        opened.shape = {
+            "num_heads": config["num_attention_heads"],
+            "norm_eps": config["layer_norm_eps"],
+        }
+        opened.mae = {
+            "mask_ratio": config["mask_ratio"],
+            "normalise_target": config["norm_pix_loss"],
+            "norm_eps": config["layer_norm_eps"],
+            "decoder_heads": config["decoder_num_attention_heads"],
+        }
+        processor = folder / "preprocessor_config.json"
+        if processor.exists():
+            said = json.loads(processor.read_text())
+            opened.normalisation = {
+                ours: tuple(said[theirs])
+                for ours, theirs in (("mean", "image_mean"), ("std", "image_std"))
+                if theirs in said
+            }
+    else:
+        raise LoadError(
+            f"{config_file}: model type {config.get('model_type')!r}, expected a timm architecture"
+            " or vit_mae"
+        )
+    return opened
+
+
+def _open_file(file: Path) -> _Opened:
+    metadata: dict[str, str] = {}
+    try:
+        if file.suffix == ".safetensors":
+            with safe_open(file, framework="pt") as stream:
+                metadata = stream.metadata() or {}
+                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        else:
+            tensors = _tensors_of(_unpickle_safely(file), file)
+    except (OSError, SafetensorError, EOFError, RuntimeError) as error:
+        raise LoadError(f"{file}: not a readable checkpoint: {' '.join(str(error).split())}") from None
+    tensors = without_prefix(tensors, "module.")
+    if is_hugging_face(tensors):
+        tensors = from_hugging_face(tensors)
+    mae = json.loads(metadata[_METADATA_KEY]) if _METADATA_KEY in metadata else None
+    return _Opened(str(file), tensors, mae)
+
+
+def _unpickle_safely(file: Path) -> Any:
+    """torch.load for tensors and the one other type that released MAE files hold."""
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = " ".join(str(error).split())
+        start = reason.find("Unsupported")
+        raise LoadError(
+            f"{file}: refused to unpickle: {reason[max(start, 0) :][:160]}; expected tensors only"
+        ) from None
+
+
+def _tensors_of(loaded: Any, file: Path) -> dict[str, Tensor]:
+    for key in ("model", "state_dict", "model_state_dict"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+        raise LoadError(f"{file}: no state dict, expected tensors by name, or under 'model'")
+    return loaded
+
+
+def _open_timm_name(name: str) -> _Opened:
+    import timm
+
+    if not timm.is_model(name):
+        raise LoadError(f"{name}: no such file or folder, and no timm model of that name")
+    try:
+        model = timm.create_model(name, pretrained=True, num_classes=0)
+    except Exception as error:  # the hub's client raises a dozen types when it is out of reach
+        raise LoadError(f"{name}: timm could not get its weights: {error}") from None
+    settings = model.pretrained_cfg
+    normalisation = {key: tuple(settings[key]) for key in ("mean", "std")}
+    return _Opened(name, dict(model.state_dict()), normalisation=normalisation)
+
+
+def _encoder_shape(opened: _Opened, encoder: Mapping[str, Tensor]) -> ViTShape:
+    """Sizes from the tensors; the number of heads, which they do not show, from the size's name."""
+    for name in ("cls_token", "pos_embed", "patch_embed.proj.weight"):
+        if name not in encoder:
+            raise LoadError(f"{opened.source}: no tensor '{name}', expected a ViT with a class token")
+    width = encoder["cls_token"].shape[-1]
+    depth = _depth(encoder, "blocks.")
+    patch_size = encoder["patch_embed.proj.weight"].shape[-1]
+    grid = round((encoder["pos_embed"].shape[1] - 1) ** 0.5)
+    heads = opened.shape.get("num_heads") or next(
+        (heads for d, n, heads in SIZES.values() if (d, n) == (width, depth)), None
+    )
+    if heads is None:
+        raise LoadError(
+            f"{opened.source}: width {width} and depth {depth}, expected one of {', '.join(SIZES)}"
+        )
+    return ViTShape(
+        embed_dim=width,
+        depth=depth,
+        num_heads=heads,
+        image_size=grid * patch_size,
+        patch_size=patch_size,
+        norm_eps=opened.shape.get("norm_eps", 1e-6),
+    )
+
+
+def _mae_config(
+    opened: _Opened, encoder: Mapping[str, Tensor], decoder: Mapping[str, Tensor]
+) -> MAEConfig:
+    if opened.mae and "size" in opened.mae:  # our own file says it all
+        said = dict(opened.mae)
+        pairs = {key: tuple(said.pop(key)) for key in ("mean", "std")}
+        return MAEConfig(**said | pairs | {"decoder": DecoderConfig(**said["decoder"])})
+    shape, said = _encoder_shape(opened, encoder), opened.mae or {}
+    size = next((n for n, s in SIZES.items() if s[:2] == (shape.embed_dim, shape.depth)), None)
+    if size is None:
+        raise LoadError(
+            f"{opened.source}: width {shape.embed_dim} and depth {shape.depth}, expected one of"
+            f" {', '.join(SIZES)}"
+        )
+    width = decoder["mask_token"].shape[-1]
+    return MAEConfig(
+        size=size,
+        image_size=shape.image_size,
+        patch_size=shape.patch_size,
+        decoder=DecoderConfig(
+            embed_dim=width,
+            depth=_depth(decoder, "decoder_blocks."),
+            num_heads=said.get("decoder_heads", 16),
+        ),
+        mask_ratio=said.get("mask_ratio", 0.75),
+        normalise_target=said.get("normalise_target", True),
+        norm_eps=said.get("norm_eps", 1e-6),
+        **opened.normalisation,
+    )
+
+
+def _depth(tensors: Mapping[str, Tensor], prefix: str) -> int:
+    blocks = {int(name.split(".")[1]) for name in tensors if name.startswith(prefix)}
+    return max(blocks, default=-1) + 1
+
+
+def _place(
+    model: nn.Module, tensors: Mapping[str, Tensor], source: str, may_miss: tuple[str, ...] = ()
+) -> LoadReport:
+    """Copies tensors into the model by name; interpolates positions to the model's grid."""
+    own = model.state_dict()
+    report = LoadReport(source, unexpected=sorted(tensors.keys() - own.keys()))
+    report.missing = sorted(own.keys() - tensors.keys())
+    placed: dict[str, Tensor] = {}
+    for name in sorted(own.keys() & tensors.keys()):
+        value = tensors[name]
+        if name.endswith("pos_embed") and value.shape[1:] != own[name].shape[1:]:
+            if value.shape[2] == own[name].shape[2]:
+                grid = round((own[name].shape[1] - 1) ** 0.5)
+                value = resample_abs_pos_embed(value, [grid, grid])
+                report.resized.append(name)
+        if value.shape != own[name].shape:
+            if name.startswith(may_miss) and may_miss:
+                report.missing.append(name)
+                continue
+            raise LoadError(
+                f"{source}: tensor '{name}' has shape {list(value.shape)}, expected"
+                f" {list(own[name].shape)}"
+            )
+        placed[name] = value
+    refused = [name for name in report.missing if not (may_miss and name.startswith(may_miss))]
+    if refused:
+        raise LoadError(f"{source}: {len(refused)} tensors are missing: {_first(refused)}")
+    extra = [name for name in report.unexpected if not (may_miss and name.startswith(may_miss))]
+    if extra:
+        raise LoadError(f"{source}: {len(extra)} tensors have no place: {_first(extra)}")
+    model.load_state_dict(own | placed)
+    report.loaded = len(placed)
+    return report
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -1,0 +1,1 @@
+"""The masked autoencoder: encoder, masking, decoder and pixel reconstruction."""
