@@ -1,15 +1,18 @@
 """The one place where files meet models: opens any own or released file, writes ours.
 
 Nothing is unpickled beyond tensors and an explicit list of harmless types, nothing is skipped in
-silence: every loader returns a :class:`LoadReport`, and what is missing, left over or resized without
-leave is an error.
+silence: every loader returns a :class:`LoadReport`, and what is missing, left over or resized
+without leave is an error.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import pickle
+import re
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -43,6 +46,9 @@ _TIMM_NAMES = {
 #: Heads of classifiers and of fine-tuned models: an encoder has no use for them.
 _HEADS = ("head.", "fc_norm.")
 _METADATA_KEY = "faceprior_mae"
+#: What damaged bytes make of an unpickler, beside its own error.
+_BROKEN_PICKLE = (AttributeError, LookupError, TypeError, ValueError, AssertionError, struct.error)
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 class LoadError(UserError):
@@ -91,9 +97,9 @@ def load_encoder(path: str | Path) -> tuple[ViT, LoadReport]:
     """Opens a ViT encoder.
 
     Args:
-        path: a run folder, its ``encoder/`` or ``mae.safetensors``, a released MAE ``.pth``, a Hugging
-            Face ViTMAE folder, a timm folder, a file of timm weights, or the name of a timm model
-            (only a name may download).
+        path: a run folder, its ``encoder/`` or ``mae.safetensors``, a released MAE ``.pth``, a
+            Hugging Face ViTMAE folder, a timm folder, a file of timm weights, or the name of a timm
+            model (only a name may download).
 
     Returns:
         The encoder in evaluation mode, and a report.
@@ -141,21 +147,27 @@ def load_mae(path: str | Path) -> tuple[MaskedAutoencoder, LoadReport]:
 def init_from(model: nn.Module, path: str | Path) -> LoadReport:
     """Starts a masked autoencoder from other weights; the decoder's may be missing.
 
+    A decoder of another size, or one that is not all there, is left out whole: the report names its
+    tensors as missing.
+
     Args:
         model: the :class:`MaskedAutoencoder`; changed in place.
         path: anything that :func:`load_encoder` opens.
 
     Raises:
-        LoadError: the encoder's tensors are not all there, or a tensor has another shape.
+        LoadError: the encoder's tensors are not all there, or one of them has another shape.
     """
     opened = _open(path, part="mae.safetensors")
     tensors = {n: v for n, v in opened.tensors.items() if not n.startswith(_HEADS)}
-    return _place(model, to_autoencoder(tensors), opened.source, may_miss=("decoder_", "mask_token"))
+    return _place(
+        model, to_autoencoder(tensors), opened.source, may_miss=("decoder_", "mask_token")
+    )
 
 
 def save_mae(model: MaskedAutoencoder, path: Path) -> None:
     """Writes encoder and decoder under the published names, the config in the file's metadata."""
-    metadata = {"format": "pt", _METADATA_KEY: json.dumps(asdict(model.config))}
+    # One entry: safetensors writes several in random order, and equal runs give equal files.
+    metadata = {_METADATA_KEY: json.dumps(asdict(model.config))}
     _write_tensors(to_published(model.state_dict()), path, metadata)
 
 
@@ -169,6 +181,7 @@ def save_encoder(model: MaskedAutoencoder, folder: Path) -> None:
         "num_features": shape.embed_dim,
         "global_pool": "token",
         "model_args": {"img_size": side, "patch_size": shape.patch_size, "num_classes": 0},
+        "norm_eps": shape.norm_eps,  # for load_encoder; timm has no such option and takes 1e-6
         "pretrained_cfg": {
             "tag": "faceprior_mae",
             "input_size": [3, side, side],
@@ -184,9 +197,12 @@ def save_encoder(model: MaskedAutoencoder, folder: Path) -> None:
             "classifier": "head",
         },
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_tensors(model.encoder.state_dict(), folder / "model.safetensors", {"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(description, indent=1) + "\n")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_tensors(model.encoder.state_dict(), folder / "model.safetensors", {"format": "pt"})
+        (folder / "config.json").write_text(json.dumps(description, indent=1) + "\n")
+    except OSError as error:
+        raise LoadError(f"{folder}: cannot write: {error}") from None
 
 
 def _write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
@@ -209,70 +225,105 @@ def _open(path: str | Path, part: str) -> _Opened:
     if place.is_dir():
         return _open_folder(place)
     if place.is_file():
+        beside = place.with_name("config.json")
+        if place.name in _WEIGHTS and beside.exists():  # it says what the tensors do not
+            return _open_folder(place.parent, place.name)
         return _open_file(place)
-    if place.exists() or "/" in str(path) or place.suffix:
+    if place.exists() or "/" in str(path):
         raise LoadError(f"{place}: no such file or folder")
     return _open_timm_name(str(path))
 
 
-def _open_folder(folder: Path) -> _Opened:
+def _open_folder(folder: Path, weights: str | None = None) -> _Opened:
     config_file = folder / "config.json"
     if not config_file.exists():
         raise LoadError(f"{folder}: no config.json, expected a run, timm or Hugging Face folder")
-    config = json.loads(config_file.read_text())
-    weights = [folder / name for name in ("model.safetensors", "pytorch_model.bin")]
-    found = next((file for file in weights if file.exists()), None)
+    config = _read_json(config_file)
+    names = (weights,) if weights else _WEIGHTS
+    found = next((folder / name for name in names if (folder / name).exists()), None)
     if found is None:
-        raise LoadError(f"{folder}: no {' or '.join(file.name for file in weights)}")
+        raise LoadError(f"{folder}: no {' or '.join(names)}")
     opened = _open_file(found)
-    if "architecture" in config:
-        pretrained = config.get("pretrained_cfg", config)
-        arguments = config.get("model_args", {})
-        opened.shape = {"patch_size": arguments.get("patch_size")}
-        opened.normalisation = {k: tuple(pretrained[k]) for k in ("mean", "std") if k in pretrained}
-    elif config.get("model_type") == "vit_mae":
-        opened.shape = {
-            "num_heads": config["num_attention_heads"],
-            "norm_eps": config["layer_norm_eps"],
-        }
-        opened.mae = {
-            "mask_ratio": config["mask_ratio"],
-            "normalise_target": config["norm_pix_loss"],
-            "norm_eps": config["layer_norm_eps"],
-            "decoder_heads": config["decoder_num_attention_heads"],
-        }
-        processor = folder / "preprocessor_config.json"
-        if processor.exists():
-            said = json.loads(processor.read_text())
-            opened.normalisation = {
-                ours: tuple(said[theirs])
-                for ours, theirs in (("mean", "image_mean"), ("std", "image_std"))
-                if theirs in said
-            }
-    else:
-        raise LoadError(
-            f"{config_file}: model type {config.get('model_type')!r}, expected a timm architecture"
-            " or vit_mae"
-        )
+    try:
+        if "architecture" in config:
+            _read_timm_config(config, opened)
+        elif config.get("model_type") == "vit_mae":
+            _read_hugging_face_config(config, opened)
+            processor = folder / "preprocessor_config.json"
+            said = _read_json(processor) if processor.exists() else {}
+            for ours, theirs in (("mean", "image_mean"), ("std", "image_std")):
+                if theirs in said:
+                    opened.normalisation[ours] = tuple(said[theirs])
+        else:
+            raise LoadError(
+                f"{config_file}: model type {config.get('model_type')!r}, expected a timm"
+                " architecture or vit_mae"
+            )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LoadError(f"{config_file}: not as expected: {error!r}") from None
     return opened
+
+
+def _read_timm_config(config: Mapping[str, Any], opened: _Opened) -> None:
+    pretrained = config.get("pretrained_cfg", config)
+    opened.shape = {
+        "num_heads": config.get("model_args", {}).get("num_heads"),
+        "norm_eps": config.get("norm_eps", 1e-6),
+    }
+    opened.normalisation = {k: tuple(pretrained[k]) for k in ("mean", "std") if k in pretrained}
+
+
+def _read_hugging_face_config(config: Mapping[str, Any], opened: _Opened) -> None:
+    if config["hidden_act"] != "gelu":  # no tensor shows it
+        raise LoadError(f"{opened.source}: hidden_act {config['hidden_act']!r}, expected 'gelu'")
+    opened.shape = {
+        "num_heads": config["num_attention_heads"],
+        "norm_eps": config["layer_norm_eps"],
+    }
+    opened.mae = {
+        "mask_ratio": config["mask_ratio"],
+        "normalise_target": config["norm_pix_loss"],
+        "decoder_heads": config["decoder_num_attention_heads"],
+    }
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        said = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise LoadError(f"{file}: not a readable JSON file: {error}") from None
+    if not isinstance(said, dict):
+        raise LoadError(f"{file}: holds a {type(said).__name__}, expected an object")
+    return said
 
 
 def _open_file(file: Path) -> _Opened:
     metadata: dict[str, str] = {}
+    mae: dict[str, Any] | None = None
     try:
         if file.suffix == ".safetensors":
             with safe_open(file, framework="pt") as stream:
                 metadata = stream.metadata() or {}
                 tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
         else:
-            tensors = _tensors_of(_unpickle_safely(file), file)
+            loaded = _unpickle_safely(file)
+            tensors, mae = _tensors_of(loaded, file), _reference_arguments(loaded)
     except (OSError, SafetensorError, EOFError, RuntimeError) as error:
-        raise LoadError(f"{file}: not a readable checkpoint: {' '.join(str(error).split())}") from None
+        raise LoadError(f"{file}: not a readable checkpoint: {_one_line(error)}") from None
     tensors = without_prefix(tensors, "module.")
     if is_hugging_face(tensors):
         tensors = from_hugging_face(tensors)
-    mae = json.loads(metadata[_METADATA_KEY]) if _METADATA_KEY in metadata else None
-    return _Opened(str(file), tensors, mae)
+    opened = _Opened(str(file), tensors, mae)
+    if _METADATA_KEY in metadata:
+        try:
+            said = json.loads(metadata[_METADATA_KEY])
+            opened.mae, opened.shape = said, {"norm_eps": said["norm_eps"]}
+            opened.normalisation = {key: tuple(said[key]) for key in ("mean", "std")}
+        except (ValueError, KeyError, TypeError) as error:
+            raise LoadError(
+                f"{file}: metadata '{_METADATA_KEY}' not as expected: {error!r}"
+            ) from None
+    return opened
 
 
 def _unpickle_safely(file: Path) -> Any:
@@ -281,20 +332,35 @@ def _unpickle_safely(file: Path) -> Any:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = " ".join(str(error).split())
+        reason = _one_line(error)
         start = reason.find("Unsupported")
         raise LoadError(
             f"{file}: refused to unpickle: {reason[max(start, 0) :][:160]}; expected tensors only"
         ) from None
+    except _BROKEN_PICKLE as error:
+        raise LoadError(f"{file}: not a readable checkpoint: {_one_line(repr(error))}") from None
 
 
 def _tensors_of(loaded: Any, file: Path) -> dict[str, Tensor]:
     for key in ("model", "state_dict", "model_state_dict"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+    if not (
+        isinstance(loaded, dict)
+        and loaded
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in loaded.items())
+    ):
         raise LoadError(f"{file}: no state dict, expected tensors by name, or under 'model'")
     return loaded
+
+
+def _reference_arguments(loaded: Any) -> dict[str, Any] | None:
+    """What the options of the reference trainer, kept in its checkpoints, say of the loss."""
+    arguments = loaded.get("args") if isinstance(loaded, dict) else None
+    if not isinstance(arguments, argparse.Namespace):
+        return None
+    pairs = (("mask_ratio", "mask_ratio"), ("normalise_target", "norm_pix_loss"))
+    return {ours: vars(arguments)[theirs] for ours, theirs in pairs if theirs in vars(arguments)}
 
 
 def _open_timm_name(name: str) -> _Opened:
@@ -305,7 +371,7 @@ def _open_timm_name(name: str) -> _Opened:
     try:
         model = timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:  # the hub's client raises a dozen types when it is out of reach
-        raise LoadError(f"{name}: timm could not get its weights: {error}") from None
+        raise LoadError(f"{name}: timm could not get its weights: {_one_line(error)}") from None
     settings = model.pretrained_cfg
     normalisation = {key: tuple(settings[key]) for key in ("mean", "std")}
     return _Opened(name, dict(model.state_dict()), normalisation=normalisation)
@@ -313,13 +379,19 @@ def _open_timm_name(name: str) -> _Opened:
 
 def _encoder_shape(opened: _Opened, encoder: Mapping[str, Tensor]) -> ViTShape:
     """Sizes from the tensors; the number of heads, which they do not show, from the size's name."""
-    for name in ("cls_token", "pos_embed", "patch_embed.proj.weight"):
+    for name, rank in (("cls_token", 3), ("pos_embed", 3), ("patch_embed.proj.weight", 4)):
         if name not in encoder:
-            raise LoadError(f"{opened.source}: no tensor '{name}', expected a ViT with a class token")
+            raise LoadError(
+                f"{opened.source}: no tensor '{name}', expected a ViT with a class token"
+            )
+        if encoder[name].ndim != rank:
+            raise LoadError(
+                f"{opened.source}: tensor '{name}' has shape {list(encoder[name].shape)}, expected"
+                f" {rank} dimensions"
+            )
     width = encoder["cls_token"].shape[-1]
-    depth = _depth(encoder, "blocks.")
+    depth = _depth(encoder, "blocks")
     patch_size = encoder["patch_embed.proj.weight"].shape[-1]
-    grid = round((encoder["pos_embed"].shape[1] - 1) ** 0.5)
     heads = opened.shape.get("num_heads") or next(
         (heads for d, n, heads in SIZES.values() if (d, n) == (width, depth)), None
     )
@@ -327,50 +399,75 @@ def _encoder_shape(opened: _Opened, encoder: Mapping[str, Tensor]) -> ViTShape:
         raise LoadError(
             f"{opened.source}: width {width} and depth {depth}, expected one of {', '.join(SIZES)}"
         )
-    return ViTShape(
-        embed_dim=width,
-        depth=depth,
-        num_heads=heads,
-        image_size=grid * patch_size,
-        patch_size=patch_size,
-        norm_eps=opened.shape.get("norm_eps", 1e-6),
-    )
+    grid = _grid(encoder["pos_embed"], "pos_embed", opened.source)
+    try:
+        return ViTShape(
+            embed_dim=width,
+            depth=depth,
+            num_heads=heads,
+            image_size=grid * patch_size,
+            patch_size=patch_size,
+            norm_eps=opened.shape.get("norm_eps", 1e-6),
+        )
+    except (TypeError, ValueError) as error:
+        raise LoadError(f"{opened.source}: {error}") from None
 
 
 def _mae_config(
     opened: _Opened, encoder: Mapping[str, Tensor], decoder: Mapping[str, Tensor]
 ) -> MAEConfig:
-    if opened.mae and "size" in opened.mae:  # our own file says it all
-        said = dict(opened.mae)
-        pairs = {key: tuple(said.pop(key)) for key in ("mean", "std")}
-        return MAEConfig(**said | pairs | {"decoder": DecoderConfig(**said["decoder"])})
-    shape, said = _encoder_shape(opened, encoder), opened.mae or {}
-    size = next((n for n, s in SIZES.items() if s[:2] == (shape.embed_dim, shape.depth)), None)
-    if size is None:
-        raise LoadError(
-            f"{opened.source}: width {shape.embed_dim} and depth {shape.depth}, expected one of"
-            f" {', '.join(SIZES)}"
+    said, defaults = dict(opened.mae or {}), MAEConfig()
+    try:
+        if "size" in said:  # our own file says it all
+            said |= {key: tuple(said[key]) for key in ("mean", "std")}
+            return MAEConfig(**said | {"decoder": DecoderConfig(**said["decoder"])})
+        shape = _encoder_shape(opened, encoder)
+        built = (shape.embed_dim, shape.depth, shape.num_heads)
+        size = next((name for name, known in SIZES.items() if known == built), None)
+        if size is None:
+            raise LoadError(
+                f"{opened.source}: width {built[0]}, depth {built[1]} and {built[2]} heads,"
+                f" expected one of {', '.join(SIZES)}"
+            )
+        return MAEConfig(
+            size=size,
+            image_size=shape.image_size,
+            patch_size=shape.patch_size,
+            decoder=DecoderConfig(
+                embed_dim=decoder["mask_token"].shape[-1],
+                depth=_depth(decoder, "decoder_blocks"),
+                num_heads=said.get("decoder_heads", 16),
+            ),
+            mask_ratio=said.get("mask_ratio", 0.75),
+            normalise_target=said.get("normalise_target", True),
+            norm_eps=shape.norm_eps,
+            mean=opened.normalisation.get("mean", defaults.mean),
+            std=opened.normalisation.get("std", defaults.std),
         )
-    width = decoder["mask_token"].shape[-1]
-    return MAEConfig(
-        size=size,
-        image_size=shape.image_size,
-        patch_size=shape.patch_size,
-        decoder=DecoderConfig(
-            embed_dim=width,
-            depth=_depth(decoder, "decoder_blocks."),
-            num_heads=said.get("decoder_heads", 16),
-        ),
-        mask_ratio=said.get("mask_ratio", 0.75),
-        normalise_target=said.get("normalise_target", True),
-        norm_eps=said.get("norm_eps", 1e-6),
-        **opened.normalisation,
-    )
+    except LoadError:
+        raise
+    except KeyError as error:
+        raise LoadError(
+            f"{opened.source}: no {error}, expected a whole masked autoencoder"
+        ) from None
+    except (TypeError, ValueError) as error:
+        raise LoadError(f"{opened.source}: {error}") from None
 
 
 def _depth(tensors: Mapping[str, Tensor], prefix: str) -> int:
-    blocks = {int(name.split(".")[1]) for name in tensors if name.startswith(prefix)}
-    return max(blocks, default=-1) + 1
+    found = (re.match(rf"{prefix}\.(\d+)\.", name) for name in tensors)
+    return max((int(match[1]) for match in found if match), default=-1) + 1
+
+
+def _grid(positions: Tensor, name: str, source: str) -> int:
+    """Patches a side of positions [1, 1 + N, D]."""
+    grid = math.isqrt(max(positions.shape[1] - 1, 0))
+    if not grid or grid**2 + 1 != positions.shape[1]:
+        raise LoadError(
+            f"{source}: tensor '{name}' has {positions.shape[1]} positions, expected a class token"
+            " and a square grid"
+        )
+    return grid
 
 
 def _place(
@@ -382,19 +479,23 @@ def _place(
     report.missing = sorted(own.keys() - tensors.keys())
     placed: dict[str, Tensor] = {}
     for name in sorted(own.keys() & tensors.keys()):
-        value = tensors[name]
-        if name.endswith("pos_embed") and value.shape[1:] != own[name].shape[1:]:
-            if value.shape[2] == own[name].shape[2]:
-                grid = round((own[name].shape[1] - 1) ** 0.5)
-                value = resample_abs_pos_embed(value, [grid, grid])
-                report.resized.append(name)
-        if value.shape != own[name].shape:
-            if name.startswith(may_miss) and may_miss:
+        value, expected = tensors[name], own[name].shape
+        if (
+            name.endswith("pos_embed")
+            and value.ndim == 3
+            and value.shape[1] != expected[1]
+            and value.shape[2] == expected[2]
+        ):
+            _grid(value, name, source)
+            value = resample_abs_pos_embed(value, [round((expected[1] - 1) ** 0.5)] * 2)
+            report.resized.append(name)
+        if value.shape != expected:
+            if may_miss and name.startswith(may_miss):
                 report.missing.append(name)
                 continue
             raise LoadError(
                 f"{source}: tensor '{name}' has shape {list(value.shape)}, expected"
-                f" {list(own[name].shape)}"
+                f" {list(expected)}"
             )
         placed[name] = value
     refused = [name for name in report.missing if not (may_miss and name.startswith(may_miss))]
@@ -403,9 +504,18 @@ def _place(
     extra = [name for name in report.unexpected if not (may_miss and name.startswith(may_miss))]
     if extra:
         raise LoadError(f"{source}: {len(extra)} tensors have no place: {_first(extra)}")
+    if report.missing or report.unexpected:  # half a decoder is worth less than a fresh one
+        left = [name for name in placed if may_miss and name.startswith(may_miss)]
+        placed = {name: value for name, value in placed.items() if name not in left}
+        report.missing = sorted(report.missing + left)
+        report.resized = [name for name in report.resized if name not in left]
     model.load_state_dict(own | placed)
     report.loaded = len(placed)
     return report
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())
 
 
 def _first(names: list[str]) -> str:

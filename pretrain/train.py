@@ -1,4 +1,4 @@
-"""Stage one: builds the masked autoencoder, its data and its objective, and hands them to the loop."""
+"""Stage one: builds the masked autoencoder, its data and its objective for the loop."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class PretrainConfig:
     Attributes:
         seed: of everything random.
         output_dir: the run's folder.
-        resume: null starts a run; auto goes on from its newest checkpoint, or starts; or the path of
-            a checkpoint.
+        resume: null starts a run; auto goes on from its newest checkpoint, or starts; or the path
+            of a checkpoint.
         init_from: weights to start from: an MAE or ViT file, folder or run, or a timm name.
         pictures: images in the reconstruction grids.
         model: the masked autoencoder.
@@ -217,7 +217,7 @@ def _schedule(config: PretrainConfig, order: StepOrder, images: int) -> Schedule
 
 
 def _defining(config: PretrainConfig, dataset: MaskedImages) -> dict[str, Any]:
-    """Config fields and the images themselves; sections of sources that are not used do not count."""
+    """Config fields and the images themselves, without the sections of unused sources."""
     fields = {
         key: value
         for key, value in defining_fields(config).items()

@@ -27,7 +27,7 @@ Curve = NDArray[np.float32]
 ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 15, 17, 20, 23, 24, 25, 26)
 """The facial actions that can be drawn (FACS numbers), in the order of every intensity array."""
 
-SIGNS = ("smile_lines", "tears", "sweat", "flare", "tongue", "pout", "dimple")
+SIGNS = ("smile_lines", "tears", "sweat", "flare", "tongue", "pout", "smirk")
 """Unlabelled facial signs, one per expression: what shows an expression besides its AUs."""
 
 HAIR_STYLES = ("short", "parted", "fringe", "long", "bob", "curly", "bun", "buzz", "bald", "scarf")
@@ -53,6 +53,7 @@ class FaceState:
         lids: upper lids, -1 lowered to 1 raised.
         blush: cheek colour, -1 pale to 1 flushed.
         droop: head pitch, -1 raised to 1 hanging.
+        low_signs: whether the signs are drawn from the nose downward only.
     """
 
     expression: str
@@ -66,6 +67,7 @@ class FaceState:
     lids: float
     blush: float
     droop: float
+    low_signs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,10 +268,14 @@ class Sketch:
         """Evaluate every curve and project it: name -> [n, 2] canvas coordinates."""
         (i0, i1, i2, i3), (w0, w1, w2, w3), turn, head, slices = _spline(tuple(self._shapes), steps)
         p = np.array(self._points, dtype=np.float32)
-        x, y, lift = (p[i0] * w0 + p[i1] * w1 + p[i2] * w2 + p[i3] * w3).T.copy()
+        points = p.take(i0, 0) * w0
+        points += p.take(i1, 0) * w1
+        points += p.take(i2, 0) * w2
+        points += p.take(i3, 0) * w3
+        x, y, lift = points.T.copy()
         pitch = scene.pitch + 0.24 * droop
         depth = np.sqrt(np.maximum(1.0 - (x / 1.12) ** 2 - (y / 1.6) ** 2, 0.0))
-        z = turn * depth * 0.92 + lift
+        z = turn * depth * 0.82 + lift
         x1 = x * (1 + turn * (math.cos(scene.yaw) - 1)) + z * (math.sin(scene.yaw) * head)
         y1 = y * (1 + turn * (math.cos(pitch) - 1)) + (z + 0.25) * (math.sin(pitch) * head)
         cos, sin = 1 + head * (math.cos(scene.roll) - 1), head * math.sin(scene.roll)
@@ -365,16 +371,16 @@ def _eyes(sketch: Sketch, look: Look, state: FaceState, au: dict[int, float]) ->
         gaze = (x + 0.095 * state.gaze[0], y - 0.02 - 0.055 * state.gaze[1])
         sketch.add(f"iris_{name}", [gaze, gaze])
         sketch.add(f"glint_{name}", [(gaze[0] - 0.035, gaze[1] - 0.04)] * 2)
-        crow = outer + side * 0.03
-        for k, (dx, dy) in enumerate(((0.11, -0.09), (0.13, 0.0), (0.11, 0.08))):
-            sketch.add(f"crow{k}_{name}", [(crow, y + 0.3 * dy), (crow + side * dx, y + dy)])
-        tear = x + side * 0.02
-        sketch.add(f"tear_{name}", [(tear, y + lower), (tear + side * 0.02, y + 0.42)])
+        for k, dy in enumerate((-0.10, 0.0, 0.09)):
+            line = [(outer + side * 0.03, y + 0.3 * dy), (outer + side * (0.15 - dy**2), y + dy)]
+            sketch.add(f"crow{k}_{name}", line)
         # The brow: AU1 lifts its inner end, AU2 its outer end, AU4 lowers it and draws it in.
         arch = 0.05 * look.brow_arch
         pull = au[4] + frown
-        lift_in, lift_out = 0.17 * au[1] - 0.15 * pull - 0.05 * au[9], 0.17 * au[2] - 0.05 * pull
-        lift_mid = 0.10 * au[1] + 0.11 * au[2] - 0.10 * pull
+        # Together, AU1 wins the inner end and AU4 the rest: the oblique brow of sadness.
+        lift_in = 0.18 * au[1] - 0.15 * pull * (1 - 0.75 * au[1]) - 0.05 * au[9]
+        lift_mid = 0.08 * au[1] * (1 - 0.5 * pull) + 0.11 * au[2] - 0.10 * pull
+        lift_out = 0.17 * au[2] - 0.05 * pull - 0.09 * au[1] * pull
         brow = -0.36 - 0.02 * look.brow_arch
         ridge = [
             (side * (0.19 * look.eye_gap - 0.075 * pull), brow + 0.03 - lift_in),
@@ -397,18 +403,49 @@ def _eyes(sketch: Sketch, look: Look, state: FaceState, au: dict[int, float]) ->
         sketch.add(f"line_{name}", line)
     sketch.add("line_mid0", [(-0.26, -0.70), (0, -0.74), (0.26, -0.70)])
     sketch.add("line_mid1", [(-0.22, -0.84), (0, -0.87), (0.22, -0.84)])
-    sketch.add("sweat", [(-0.5, -0.72), (-0.5, -0.6), (0.42, -0.92), (0.55, -0.58), (0.3, -0.62)])
 
 
-def _paint_eyes(
-    pen: Pen, c: dict[str, Curve], look: Look, state: FaceState, au: dict[int, float]
-) -> None:
+def _signs(sketch: Sketch, low: bool) -> None:
+    """Smile lines, tears and sweat, at eyes and forehead or, if `low`, around mouth and chin."""
+    x, y = (0.50, 0.60) if low else (0.66, -0.10)
+    tear = [(0.42, 0.50), (0.40, 0.80)] if low else [(0.43, 0.0), (0.45, 0.34)]
+    for side, name in ((-1, "left"), (1, "right")):
+        for k, dy in enumerate((-0.09, 0.0, 0.09)):
+            ray = [(side * x, y + 0.3 * dy), (side * (x + 0.16 - 2 * dy**2), y + 1.2 * dy)]
+            sketch.add(f"smile{k}_{name}", ray)
+        sketch.add(f"tear_{name}", [(side * px, py) for px, py in tear])
+    sweat = [(-0.5, -0.72), (-0.5, -0.6), (0.42, -0.92), (0.55, -0.58), (0.3, -0.62)]
+    if low:
+        sweat = [(-0.34, 0.92), (-0.50, 0.74), (0.28, 1.0), (0.48, 0.82), (0.22, 0.44)]
+    sketch.add("sweat", sweat)
+
+
+def _paint_signs(pen: Pen, c: dict[str, Curve], look: Look, signs: dict[str, float]) -> None:
+    """The signs that are no part of eyes, nose or mouth."""
+    wet = (175, 215, 246)
+    if signs["smile_lines"] > 0.02:
+        line = mix(look.skin, (50, 20, 15), 0.6 * signs["smile_lines"])
+        for name in ("left", "right"):
+            for k in range(3):
+                pen.stroke(line, c[f"smile{k}_{name}"], 0.035)
+    if signs["tears"] > 0.02:
+        drop = mix(look.skin, wet, 0.85 * signs["tears"])
+        for name in ("left", "right"):
+            pen.stroke(drop, c[f"tear_{name}"], 0.05)
+            pen.disc(drop, c[f"tear_{name}"][-1:], 0.05)
+    if signs["sweat"] > 0.02:
+        drop = mix(look.skin, wet, 0.75 * signs["sweat"])
+        step = (len(c["sweat"]) - 1) // 4
+        for k in range(5):
+            pen.disc(drop, c["sweat"][k * step :], 0.048)
+
+
+def _paint_eyes(pen: Pen, c: dict[str, Curve], look: Look, au: dict[int, float]) -> None:
     """Eyes, then the lids that hide what of the iris they cover."""
     skin = look.skin
     dark = mix(skin, (60, 25, 25), 0.55)
     lash = mix(look.hair, (20, 14, 14), 0.8)
     lid = mix(skin, (90, 45, 50), 0.14 + 0.16 * look.lashes)
-    signs = dict(zip(SIGNS, state.signs.tolist(), strict=True))
     iris = 0.105 * look.eye_size
     for name in ("left", "right"):
         pen.fill((246, 243, 240), c[f"lid_{name}"], c[f"low_{name}"])
@@ -425,44 +462,32 @@ def _paint_eyes(
         pouch = 0.25 * look.age + 0.45 * au[6] + 0.45 * au[7]
         if pouch > 0.02:
             pen.stroke(mix(skin, dark, 0.6 * pouch), c[f"pouch_{name}"], 0.022)
-        crow = 0.25 * look.age + 0.35 * au[6] + 0.8 * signs["smile_lines"]
+        crow = 0.25 * look.age + 0.35 * au[6]
         if crow > 0.02:
             for k in range(3):
                 pen.stroke(mix(skin, dark, 0.8 * crow), c[f"crow{k}_{name}"], 0.022)
-        if signs["tears"] > 0.02:
-            blue = mix(skin, (190, 225, 250), 0.85 * signs["tears"])
-            pen.stroke(blue, c[f"tear_{name}"], 0.05)
-            pen.disc(blue, c[f"tear_{name}"][-1:], 0.05)
         pen.fill(look.hair, c[f"brow_{name}"], c[f"under_{name}"])
         furrow = 0.75 * au[4] + 0.3 * look.resting_brow + 0.1 * look.age
         if furrow > 0.02:
             pen.stroke(mix(skin, dark, furrow), c[f"furrow_{name}"], 0.028)
 
 
-def _paint_forehead(
-    pen: Pen, c: dict[str, Curve], look: Look, state: FaceState, au: dict[int, float]
-) -> None:
-    """Forehead lines of AU1 (middle) and AU2 (sides), and sweat."""
+def _paint_forehead(pen: Pen, c: dict[str, Curve], look: Look, au: dict[int, float]) -> None:
+    """Forehead lines of AU1 (middle) and AU2 (sides)."""
     dark = mix(look.skin, (60, 25, 25), 0.5)
     middle = 0.15 * look.age + 0.65 * au[1]
     outer = 0.10 * look.age + 0.65 * au[2]
-    sweat = float(state.signs[SIGNS.index("sweat")])
     if middle > 0.02:
         pen.stroke(mix(look.skin, dark, middle), c["line_mid0"], 0.022)
         pen.stroke(mix(look.skin, dark, middle), c["line_mid1"], 0.022)
     if outer > 0.02:
         for name in ("left", "right"):
             pen.stroke(mix(look.skin, dark, outer), c[f"line_{name}"], 0.022)
-    if sweat > 0.02:
-        drop = mix(look.skin, (205, 232, 250), 0.75 * sweat)
-        step = (len(c["sweat"]) - 1) // 4
-        for k in range(5):
-            pen.disc(drop, c["sweat"][k * step :], 0.048)
 
 
 def _nose(sketch: Sketch, look: Look, au: dict[int, float], flare: float) -> None:
     """Bridge, wings, nostrils and nose wrinkles (AU9)."""
-    w = 0.155 * look.nose_width * (1 + 0.12 * au[9] + 0.30 * flare)
+    w = 0.155 * look.nose_width * (1 + 0.12 * au[9] + 0.42 * flare)
     tip = 0.34 * look.nose_length
     wing = tip - 0.015 - 0.085 * au[9] - 0.03 * au[10]
     base = [(-w, wing - 0.09, 0.05), (-w * 1.08, wing, 0.06), (-0.55 * w, wing + 0.07, 0.14)]
@@ -496,7 +521,7 @@ def _paint_nose(
     shaded = "right" if light < 0 else "left"
     tone = mix(look.skin, dark, 0.10 + 0.12 * abs(light))
     pen.fill(tone, c[f"bridge_{shaded}"], c[f"bridge_edge_{shaded}"])
-    pen.stroke(mix(look.skin, dark, 0.55 + 0.3 * flare), c["nose_base"], 0.026)
+    pen.stroke(mix(look.skin, dark, 0.55 + 0.4 * flare), c["nose_base"], 0.026 + 0.016 * flare)
     for name in ("left", "right"):
         pen.fill(mix(look.skin, (50, 15, 15), 0.6 + 0.3 * flare), c[f"nostril_{name}"])
     if au[9] > 0.02:
@@ -508,9 +533,10 @@ def _paint_nose(
 
 
 def _mouth(
-    sketch: Sketch, look: Look, au: dict[int, float], pout: float, drop: float
+    sketch: Sketch, look: Look, au: dict[int, float], signs: dict[str, float], drop: float
 ) -> None:
     """Lips, the opening between them, folds and chin."""
+    pout, smirk = signs["pout"], signs["smirk"]
     y0 = 0.70
     sad = au[15] + 0.45 * look.resting_mouth
     width = 0.33 * look.mouth_width
@@ -532,7 +558,10 @@ def _mouth(
 
     def across(centre: float, side: float, end: float, dip: float = 0.0) -> list[Point]:
         half = [(-width, end), (-0.55 * width, side), (-0.16 * width, centre - dip)]
-        return [*half, (0, centre), *[(-x, y) for x, y in reversed(half)]]
+        right = [(-x * (1 + 0.22 * smirk), y) for x, y in reversed(half)]
+        right[1] = (right[1][0], side - 0.03 * smirk)
+        right[2] = (right[2][0], end - 0.11 * smirk)
+        return [*half, (0, centre), *right]
 
     sketch.add("lip_top", across(top - upper, side_top - 0.75 * upper, corner, 0.018), lift=0.08)
     sketch.add("in_top", across(top, side_top, corner), lift=0.08)
@@ -547,15 +576,18 @@ def _mouth(
     out = [(-0.10, mid + 0.01), (-0.11, below + 0.03), (0, below + 0.12)]
     out += [(0.11, below + 0.03), (0.10, mid + 0.01)]
     sketch.add("tongue_out", out, closed=True, lift=0.1)
-    sketch.add("bulge_top", [(-0.6 * width, side_top - upper - 0.05), (0, top - upper - 0.06),
-                             (0.6 * width, side_top - upper - 0.05)], lift=0.08)
-    sketch.add("bulge_low", [(-0.7 * width, side_low + lower + 0.06), (0, below + 0.075),
-                             (0.7 * width, side_low + lower + 0.06)], lift=0.08)
+    above = side_top - upper - 0.05
+    bulge = [(-0.6 * width, above), (0, top - upper - 0.06), (0.6 * width, above)]
+    sketch.add("bulge_top", bulge, lift=0.08)
+    beside = side_low + lower + 0.06
+    bulge = [(-0.7 * width, beside), (0, below + 0.075), (0.7 * width, beside)]
+    sketch.add("bulge_low", bulge, lift=0.08)
     crease = below + 0.085
-    sketch.add("chin_crease", [(-0.2, crease + 0.05, 0.1), (0, crease, 0.14), (0.2, crease + 0.05, 0.1)])
+    arc = [(-0.2, crease + 0.05, 0.1), (0, crease, 0.14), (0.2, crease + 0.05, 0.1)]
+    sketch.add("chin_crease", arc)
     boss = 1.09 + 0.8 * drop - push * 0.5
-    dimples = [(-0.13, boss), (-0.04, boss - 0.05), (0.06, boss), (0.13, boss - 0.06), (0, boss + 0.05)]
-    sketch.add("chin_dimples", dimples, lift=0.2)
+    dimples = [(-0.13, boss), (-0.04, boss - 0.05), (0.06, boss), (0.13, boss - 0.06)]
+    sketch.add("chin_dimples", [*dimples, (0, boss + 0.05)], lift=0.2)
     for side, name in ((-1, "left"), (1, "right")):
         wing = (side * 0.22 * look.nose_width, 0.30 - 0.06 * au[9] - 0.05 * au[10])
         out_x = side * max(width + 0.06, 0.34)
@@ -563,18 +595,18 @@ def _mouth(
         sketch.add(f"fold_{name}", [wing, bend, (out_x, corner - 0.02)])
         droop = [(side * width, corner), (side * (width + 0.045), corner + 0.07 + 0.05 * sad)]
         sketch.add(f"droop_{name}", [*droop, (side * (width + 0.03), corner + 0.10 + 0.09 * sad)])
-        x = side * (width + 0.075)
-        sketch.add(f"dimple_{name}", [(x, corner - 0.1), (x + side * 0.04, corner - 0.02), (x, corner + 0.07)])
+        x = side * (width + 0.075 + (0.07 * smirk if side > 0 else 0))
+        dimple = [(x, corner - 0.1), (x + side * 0.04, corner - 0.02), (x, corner + 0.07)]
+        sketch.add(f"dimple_{name}", dimple)
 
 
 def _paint_mouth(
-    pen: Pen, c: dict[str, Curve], look: Look, state: FaceState, au: dict[int, float]
+    pen: Pen, c: dict[str, Curve], look: Look, au: dict[int, float], signs: dict[str, float]
 ) -> None:
     """Mouth from the inside out: cavity, teeth, tongue, lips, folds, chin."""
     skin, lips = look.skin, look.lips
     dark = mix(skin, (70, 25, 20), 0.6)
     bright = mix(skin, (255, 240, 230), 0.16)
-    signs = dict(zip(SIGNS, state.signs.tolist(), strict=True))
     fold = 0.12 + 0.3 * look.age + 0.40 * au[12] + 0.65 * au[10] + 0.40 * au[9]
     for name in ("left", "right"):
         pen.stroke(mix(skin, dark, 0.85 * min(fold, 1.0)), c[f"fold_{name}"], 0.028)
@@ -596,8 +628,11 @@ def _paint_mouth(
             pen.stroke(mix(skin, dark, 0.8 * au[23]), c[f"dimple_{name}"], 0.03)
     if signs["tongue"] > 0.02:
         pen.fill(mix(lips, (222, 92, 105), signs["tongue"]), c["tongue_out"])
-    if signs["dimple"] > 0.02:  # one-sided: the smirk of "Other"
-        pen.stroke(mix(skin, dark, signs["dimple"]), c["dimple_right"], 0.05)
+    if signs["smirk"] > 0.02:
+        pen.stroke(mix(skin, dark, 0.7 * signs["smirk"]), c["dimple_right"], 0.035)
+    hairy = {"full": 0.86, "goatee": 0.80, "stubble": 0.22}.get(look.beard, 0.0)
+    skin = mix(skin, look.hair, hairy)
+    dark = mix(skin, (40, 20, 20), 0.5)
     pen.stroke(mix(skin, dark, 0.22 + 0.6 * au[17]), c["chin_crease"], 0.03)
     if au[17] > 0.02:
         step = (len(c["chin_dimples"]) - 1) // 4
@@ -616,7 +651,7 @@ HAIRLINES: dict[str, tuple[Point, ...]] = {
     "bun": ((-0.97, -0.10), (-0.86, -0.52), (-0.66, -0.84), (-0.3, -1.0), (0, -1.04)),
     "scarf": ((-1.0, 0.85), (-0.93, 0.05), (-0.82, -0.45), (-0.46, -0.74), (0, -0.84)),
 }
-PARTED = (
+PARTED: tuple[Point, ...] = (
     *((-0.97, -0.02), (-0.86, -0.46), (-0.62, -0.98), (-0.36, -1.06), (0.05, -0.84)),
     *((0.46, -0.66), (0.80, -0.50), (0.92, -0.20), (0.97, 0.02)),
 )
@@ -636,7 +671,8 @@ def _hair(sketch: Sketch, look: Look, drop: float) -> None:
         crown = [(-0.99, low), (-1.0, -0.35), (-0.92, -0.84), (-0.55, -1.24), (0, -1.36)]
         crown += [(-x, y) for x, y in reversed(crown[:4])]
         crown[-1] = (0.99, line[-1][1])
-        bumps = [1 + puff * (0.75 + (0.25 * (-1) ** k if style == "curly" else 0)) for k in range(9)]
+        wave = 0.25 if style == "curly" else 0.0
+        bumps = [1 + puff * (0.75 + wave * (-1) ** k) for k in range(9)]
         bumps[0] = bumps[-1] = 1 + 0.3 * puff
         points = [(x * w * b, -0.2 + (y + 0.2) * b) for (x, y), b in zip(crown, bumps, strict=True)]
         sketch.add("crown", points, rim=True)
@@ -670,10 +706,14 @@ def _hair(sketch: Sketch, look: Look, drop: float) -> None:
         sketch.add("beard_rim", rim, rim=True)
     elif look.beard == "goatee":
         chin = 1.24 * look.chin + drop
-        left = [(-0.30, 0.86 + 0.6 * drop), (-0.24, 1.08 + drop), (-0.12, chin - 0.02, 0.02)]
-        points = [(-0.10, 0.92 + 0.9 * drop), *left, (0, chin + 0.02, 0.0)]
-        points += [(-p[0], *p[1:]) for p in reversed([(-0.10, 0.92 + 0.9 * drop), *left])]
-        sketch.add("goatee", points, closed=True)
+        left: list[Point] = [
+            (-0.30, 0.86 + 0.6 * drop),
+            (-0.24, 1.08 + drop),
+            (-0.12, chin - 0.02, 0.02),
+        ]
+        tuft: list[Point] = [(-0.10, 0.92 + 0.9 * drop), *left, (0, chin + 0.02, 0.0)]
+        tuft += [(-p[0], *p[1:]) for p in reversed(tuft[:-1])]
+        sketch.add("goatee", tuft, closed=True)
     if look.beard in ("moustache", "goatee"):
         top = [(-0.36, 0.66, 0.06), (-0.2, 0.54, 0.08), (0, 0.50, 0.1)]
         sketch.add("moustache", [*top, *[(-p[0], *p[1:]) for p in reversed(top[:-1])]])
@@ -754,7 +794,7 @@ def _backdrop(scene: Scene, size: int) -> NDArray[np.float32]:
     if scene.backdrop == "plain":
         return np.broadcast_to(first, (1, 1, 3))
     if scene.backdrop == "gradient":
-        return first + (second - first) * t[:, None, None]
+        return np.asarray(first + (second - first) * t[:, None, None], dtype=np.float32)
     if scene.backdrop == "room":
         wall = 1 / (1 + np.exp((t - 0.62) / 0.015))
         x = scene.blobs[0][0] if scene.blobs else 0.3
@@ -791,14 +831,16 @@ def _light(
     k = scene.contrast
     shade = 0.70 + k * (0.30 * depth + (0.16 * lx * x)[None] + (0.13 * ly * y)[:, None])
     au = dict(zip(ACTION_UNITS, state.action_units.tolist(), strict=True))
-    cheek = 0.05 + 0.14 * au[6] + 0.05 * au[12]
+    apple = 0.16 * au[6] + 0.03 * au[12]
     b = state.blush
-    rosy = (0.13 * b, -0.13 * b, -0.08 * b) if b > 0 else (-0.04 * b, -0.16 * b, -0.20 * b)
+    rosy = (0.11 * b, -0.12 * b, -0.07 * b) if b > 0 else (-0.04 * b, -0.16 * b, -0.20 * b)
     flush = 0.05 if look.age < 0.5 else 0.03
     spots = (
         # mark, radius in face units, red, green, blue
-        (0, 0.30, cheek + flush, cheek - flush, cheek - flush),
-        (1, 0.30, cheek + flush, cheek - flush, cheek - flush),
+        (0, 0.30, 0.05 + flush, 0.05 - flush, 0.05 - flush),
+        (1, 0.30, 0.05 + flush, 0.05 - flush, 0.05 - flush),
+        (0, 0.19, apple, apple, apple),
+        (1, 0.19, apple, apple, apple),
         (2, 0.38, *rosy),
         (3, 0.38, *rosy),
         (4, 0.16, 0.16 * k, 0.16 * k, 0.17 * k),
@@ -830,13 +872,14 @@ def _sketch(look: Look, state: FaceState, scene: Scene) -> Sketch:
     _hair(sketch, look, drop)
     _eyes(sketch, look, state, au)
     _nose(sketch, look, au, signs["flare"])
-    _mouth(sketch, look, au, signs["pout"], drop)
+    _mouth(sketch, look, au, signs, drop)
+    _signs(sketch, state.low_signs)
     if look.glasses != "none":
         _glasses(sketch, look)
     if scene.occluder != "none":
         _occluder(sketch, scene)
-    lift = 0.05 * au[6] + 0.03 * au[12]
-    marks = [(-0.50, 0.26 - lift), (0.50, 0.26 - lift), (-0.52, 0.34), (0.52, 0.34)]
+    lift = 0.05 * au[6]
+    marks: list[Point] = [(-0.50, 0.26 - lift), (0.50, 0.26 - lift), (-0.52, 0.34), (0.52, 0.34)]
     marks += [(0, 0.26 * look.nose_length, 0.28), (-0.36, -0.24), (0.36, -0.24), (0, 1.08, 0.25)]
     marks += [(0, -0.75), (0, 0.955), (-0.44, 0.10), (0.44, 0.10)]
     sketch.add("marks", marks)
@@ -853,6 +896,8 @@ def _paint(pen: Pen, c: dict[str, Curve], look: Look, state: FaceState, scene: S
         covering = mix(skin, look.hair, 0.72)
     if "back" in c:
         pen.fill(mix(covering, (0, 0, 0), 0.22), c["back"])
+    elif "crown" in c:  # under a turned head's hairline
+        pen.fill(mix(covering, (0, 0, 0), 0.12), c["crown"])
     pen.fill(mix(skin, (60, 20, 20), 0.14), c["neck"])
     pen.fill(mix(skin, (60, 20, 20), 0.34), c["neck_shade"])
     pen.fill(scene.colours[2], c["torso"])
@@ -868,12 +913,13 @@ def _paint(pen: Pen, c: dict[str, Curve], look: Look, state: FaceState, scene: S
         pen.fill(mix(skin, look.hair, beard), c["beard_top"], c["beard_rim"])
     if look.beard == "goatee":
         pen.fill(mix(skin, look.hair, 0.8), c["goatee"])
-    _paint_forehead(pen, c, look, state, au)
-    _paint_eyes(pen, c, look, state, au)
+    _paint_forehead(pen, c, look, au)
+    _paint_eyes(pen, c, look, au)
     if look.beard in ("moustache", "goatee"):
         pen.fill(mix(skin, look.hair, 0.85), c["moustache"], c["lip_top"])
-    _paint_mouth(pen, c, look, state, au)
+    _paint_mouth(pen, c, look, au, signs)
     _paint_nose(pen, c, look, scene.light[0], au, signs["flare"])
+    _paint_signs(pen, c, look, signs)
     if "crown" in c:
         pen.fill(covering, c["crown"], c["hairline"])
         pen.stroke(mix(covering, (255, 245, 235), 0.16), c["gloss"], 0.07)
@@ -925,14 +971,20 @@ def draw_face(
     _paint(Pen(canvas, unit * factor), curves, look, state, scene)
     # The unpainted canvas is zero, so the reduced colours are already weighted by coverage.
     layer = np.asarray(canvas.reduce(factor), dtype=np.float32)
-    marks = curves["marks"][::steps] / factor
+    marks = curves["marks"][::steps] / np.float32(factor)
     light = _light(scene, look, state, marks, size, unit, centre)
-    picture = layer[..., :3] * light + _backdrop(scene, size) * (
-        scene.brightness * (1 - layer[..., 3:] / 255)
-    )
+    light *= layer[..., :3]
+    picture = _backdrop(scene, size) * (scene.brightness * (1 - layer[..., 3:] / 255))
+    picture += light
     if scene.grain and noise is not None:
-        picture += noise.standard_normal((size, size, 1), dtype=np.float32) * scene.grain
-    pixels = np.clip(picture, 0, 255).astype(np.uint8)
+        grain = noise.standard_normal((size, size, 1), dtype=np.float32)
+        grain *= scene.grain
+        picture += grain
+    over = np.maximum(picture, 215)
+    over -= 215
+    over *= 0.45
+    picture -= over  # fair skin keeps its shading in bright light
+    pixels = picture.clip(0, 255, out=picture).astype(np.uint8)
     if not scene.blur and not scene.jpeg_quality:
         return pixels
     image = Image.fromarray(pixels)

@@ -98,7 +98,11 @@ def _sixteen_to_eight(pixels: NDArray[np.generic]) -> Pixels:
 
 
 def _what_it_is(data: bytes | Path) -> str:
-    head = data[:64] if isinstance(data, bytes) else data.open("rb").read(64)
+    if isinstance(data, bytes):
+        head = data[:64]
+    else:
+        with data.open("rb") as file:
+            head = file.read(64)
     if not head:
         return "empty file (0 bytes)"
     readable = all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head)

@@ -1,13 +1,16 @@
 """From a source to the micro-batches of one process, step by step, without end.
 
-The loader is made for a first step and is not wrapped by Accelerate: which samples a process gets is
-decided by :class:`pretrain.data.order.StepOrder` alone.
+The loader is made for a first step and is not wrapped by Accelerate: which samples a process gets
+is decided by :class:`pretrain.data.order.StepOrder` alone.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,9 +29,13 @@ from pretrain.data.transforms import (
     central_square,
     random_crop,
 )
+from pretrain.errors import UserError
 
 #: Neighbours tried in place of a bad image before giving up.
 MAX_REPLACEMENTS = 100
+
+#: Rounding to float32 turns the highest draws into 1.0, which is outside of [0, 1).
+_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 #: One micro-batch as the sampler names it: epoch and indices.
 Request = tuple[int, NDArray[np.int64]]
@@ -108,7 +115,9 @@ class MaskedImages(Dataset[Batch]):
 
     def examples(self, count: int) -> Batch:
         """The same images in every run of a seed, uncropped, with one fixed mask each."""
-        order = np.argsort(uniform(seed=self.seed, epoch=0, ids=self.ids, purpose="examples", draws=1)[:, 0])
+        order = np.argsort(
+            uniform(seed=self.seed, epoch=0, ids=self.ids, purpose="examples", draws=1)[:, 0]
+        )
         chosen, bad = order[:count], list[tuple[str, str]]()
         images = [self._good_image(int(index), bad) for index in chosen]
         squares = [
@@ -121,16 +130,18 @@ class MaskedImages(Dataset[Batch]):
         noise = uniform(
             seed=self.seed, epoch=epoch, ids=ids, purpose=purpose, draws=self.num_patches
         )
-        return torch.from_numpy(noise.astype(np.float32))
+        return torch.from_numpy(np.minimum(noise.astype(np.float32), _BELOW_ONE))
 
     def _good_image(self, index: int, bad: list[tuple[str, str]]) -> Pixels:
-        for offset in range(min(MAX_REPLACEMENTS, len(self))):
+        tries = min(MAX_REPLACEMENTS, len(self))
+        for offset in range(tries):
             try:
                 return self.source.image((index + offset) % len(self))
             except BadImage as error:
                 bad.append((error.name, error.reason))
         raise SourceError(
-            f"{bad[-1][0]}: {len(bad)} images in a row cannot be read ({bad[-1][1]}), expected a good one"
+            f"{bad[-1][0]}: {tries} images in a row cannot be read ({bad[-1][1]}),"
+            " expected a good one"
         )
 
 
@@ -151,6 +162,22 @@ class _Requests:
         return len(self.steps) * self.micro_batches
 
 
+class _ErrorsAsItems(Dataset[Batch | UserError]):
+    """Returns what a user can mend instead of raising it.
+
+    Raised in a worker, torch would put a traceback into its message, or another type in its place.
+    """
+
+    def __init__(self, dataset: MaskedImages) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, request: Request) -> Batch | UserError:
+        try:
+            return self.dataset[request]
+        except UserError as error:
+            return error
+
+
 def windows(
     dataset: MaskedImages,
     order: StepOrder,
@@ -161,8 +188,10 @@ def windows(
     steps: range,
     workers: int,
     pin_memory: bool,
-) -> Iterator[list[Batch]]:
+) -> Generator[list[Batch], None, None]:
     """The window of each step: this process's micro-batches, in order.
+
+    ``close()`` ends the worker processes at once.
 
     Args:
         dataset: the images.
@@ -173,10 +202,13 @@ def windows(
         steps: the steps to come, the first one possibly resumed.
         workers: loader processes; 0 loads in this one.
         pin_memory: for copies to a GPU.
+
+    Raises:
+        UserError: the source's, as it was raised, whichever process met it.
     """
-    loader: DataLoader[Batch] = DataLoader(
-        dataset,
-        sampler=_Requests(order, rank, world_size, micro_batches, steps),  # type: ignore[arg-type]
+    loader: DataLoader[Batch | UserError] = DataLoader(
+        _ErrorsAsItems(dataset),
+        sampler=_Requests(order, rank, world_size, micro_batches, steps),
         batch_size=None,  # a request is a whole micro-batch
         num_workers=workers,
         pin_memory=pin_memory,
@@ -184,14 +216,36 @@ def windows(
         worker_init_fn=_leave_signals_to_the_trainer,
     )
     batches = iter(loader)
-    for _ in steps:
-        yield [next(batches) for _ in range(micro_batches)]
+    try:
+        for _ in steps:
+            window = []
+            for _ in range(micro_batches):
+                item = next(batches)
+                if isinstance(item, UserError):
+                    raise item
+                window.append(item)
+            yield window
+    finally:
+        del batches  # ends the workers now: an error's traceback keeps this frame, and them with it
 
 
 def _leave_signals_to_the_trainer(_worker: int) -> None:
     """A scheduler signals every process; only the trainer may act, the workers must go on.
 
-    They end when the trainer does: the loader tells them, and they watch their parent.
+    They end when the trainer does: the loader tells them, and they watch their parent. SIGTERM is
+    the loader's last resort to end them, so they obey it from the trainer: a worker that ignored it
+    would keep a failed run from ever ending.
     """
-    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    for name in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(name, signal.SIG_IGN)
+    trainer = multiprocessing.parent_process()
+    if trainer is not None and hasattr(signal, "sigwaitinfo"):  # macOS has none
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_obey_sigterm, args=(trainer.pid,), daemon=True).start()
+
+
+def _obey_sigterm(sender: int | None) -> None:
+    """Ends this process at a SIGTERM of the sender (a handler in Python is not told who sent it)."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != sender:
+        pass
+    os._exit(0)

@@ -107,22 +107,23 @@ class NonFaces:
         light = 1 + slope[0] * t[:, None] + slope[1] * t[None]
         picture = picture * light[..., None]
         picture = picture + rng.uniform(0, 6) * rng.standard_normal((size, size, 1), np.float32)
-        return np.clip(picture, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(picture, 0, 255), dtype=np.uint8)
 
 
 def _leaves(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     """Opaque shapes, sizes with density ~ r^-3, back to front."""
     factor = 2
     side = size * factor
-    canvas = Image.new("RGB", (side, side))
+    ground = _PALETTE[rng.integers(len(_PALETTE))].astype(int).tolist()
+    canvas = Image.new("RGB", (side, side), tuple(ground))
     draw = ImageDraw.Draw(canvas)
-    count, smallest, largest = 160, 0.03, 0.45
+    count, smallest, largest = 160, 0.045, 0.45
     u = rng.random(count)
     radius = 1 / np.sqrt(u / smallest**2 + (1 - u) / largest**2) * side
     x, y = rng.random((2, count)) * side
     colour = _PALETTE[rng.integers(len(_PALETTE), size=count)]
     colour = np.clip(colour + rng.normal(0, 8, (count, 3)), 0, 255).astype(int)
-    corners = rng.choice([3, 4, 5, 24], size=int(1))[0]
+    corners = (4, 5, 7, 24, 24)[rng.integers(5)]
     turn = rng.random(count) * 2 * np.pi
     stretch = rng.uniform(0.5, 1.0, count)
     angle = np.arange(corners) * (2 * np.pi / corners)

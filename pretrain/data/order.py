@@ -50,7 +50,9 @@ def mix(key: np.uint64 | Ids, value: int | np.uint64 | Ids) -> Ids:
     if isinstance(value, int):
         value = np.uint64(value & 0xFFFFFFFFFFFFFFFF)
     with np.errstate(over="ignore"):  # wrapping around is the point
-        x = (np.asarray(key, np.uint64) ^ _finalise(np.asarray(value, np.uint64) + _GOLDEN)) + _GOLDEN
+        x = (
+            np.asarray(key, np.uint64) ^ _finalise(np.asarray(value, np.uint64) + _GOLDEN)
+        ) + _GOLDEN
         return _finalise(x)
 
 
@@ -84,7 +86,9 @@ def epoch_order(seed: int, epoch: int, ids: Ids) -> NDArray[np.int64]:
 
     It depends on the names alone, not on the order in which a source lists them.
     """
-    return np.lexsort((ids, uniform(seed=seed, epoch=epoch, ids=ids, purpose="order", draws=1)[:, 0]))
+    return np.lexsort(
+        (ids, uniform(seed=seed, epoch=epoch, ids=ids, purpose="order", draws=1)[:, 0])
+    )
 
 
 class StepOrder:

@@ -5,6 +5,7 @@ Stage two and other sources build on :class:`Source`; whoever reads one needs no
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,11 +51,16 @@ class FolderSource:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        if not root.exists():
-            raise SourceError(f"{root}: no such folder, expected a folder of images")
-        if not root.is_dir():
-            raise SourceError(f"{root}: a file, expected a folder of images")
-        self.names: Sequence[str] = sorted(_image_names(root))
+        try:
+            if not root.exists():
+                raise SourceError(f"{root}: no such folder, expected a folder of images")
+            if not root.is_dir():
+                raise SourceError(f"{root}: a file, expected a folder of images")
+            self.names: Sequence[str] = sorted(_image_names(root))
+        except OSError as error:  # no permission, a name that is too long
+            raise SourceError(
+                f"{error.filename or root}: {error.strerror}, expected a folder of images"
+            ) from None
         if not self.names:
             raise SourceError(
                 f"{root}: no images, expected files ending in {' '.join(sorted(SUFFIXES))}"
@@ -69,11 +75,13 @@ class FolderSource:
 def _image_names(root: Path) -> list[str]:
     names: list[str] = []
     visited: set[tuple[int, int]] = set()
-    pending = [""]
-    while pending:
-        below = pending.pop()
+    # Links come last and by name: a folder that is also linked to keeps its own name, whatever the
+    # order in which the file system lists them. The names decide the sample ids.
+    folders, links = [""], list[str]()
+    while folders or links:
+        below = folders.pop() if folders else heapq.heappop(links)
         status = os.stat(root / below)
-        if (status.st_dev, status.st_ino) in visited:  # a link back to a folder above
+        if (status.st_dev, status.st_ino) in visited:  # a link to a folder seen before
             continue
         visited.add((status.st_dev, status.st_ino))
         with os.scandir(root / below) as entries:
@@ -81,8 +89,10 @@ def _image_names(root: Path) -> list[str]:
                 if entry.name.startswith("."):
                     continue
                 name = f"{below}{entry.name}"
-                if entry.is_dir():
-                    pending.append(f"{name}/")
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{name}/")
+                elif entry.is_symlink() and os.path.isdir(entry.path):  # False for a link to itself
+                    heapq.heappush(links, f"{name}/")
                 elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
                     names.append(name)
     return names

@@ -136,9 +136,7 @@ def read(path: Path) -> Checkpoint:
                     f"{path / name}: {found['bytes']} bytes, sha256 {found['sha256'][:8]}, expected"
                     f" {expected['bytes']} bytes, sha256 {expected['sha256'][:8]}"
                 )
-        tensors = {
-            file.stem: load_file(file) for file in sorted(path.iterdir()) if file.suffix == ".safetensors"
-        }
+        tensors = {file.stem: load_file(file) for file in sorted(path.glob("*.safetensors"))}
         return Checkpoint(path, tensors, json.loads((path / _STATE).read_text()))
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path}: not a whole checkpoint: {error}") from None

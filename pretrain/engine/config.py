@@ -86,8 +86,13 @@ def dump_config(config: Any) -> str:
 
 
 def _parser(config_class: type[Any], program: str) -> ArgumentParser:
-    parser = ArgumentParser(prog=program, description=config_class.__doc__, exit_on_error=False)
-    parser.description = (config_class.__doc__ or "").split("\n\n")[0]
+    parser = ArgumentParser(
+        prog=program,
+        description=(config_class.__doc__ or "").split("\n\n")[0],
+        exit_on_error=False,
+        allow_abbrev=False,  # "--model.dec" must not quietly mean another option tomorrow
+    )
+    parser.usage = f"{program} --config FILE [--key value ...]"
     parser.add_argument("--config", action="config", help="YAML file; options override it.")
     parser.add_class_arguments(config_class, fail_untyped=True)
     return parser
@@ -100,6 +105,10 @@ def _build(config_class: type[Config], values: Namespace, prefix: str) -> Config
     for field in dataclasses.fields(config_class):  # type: ignore[arg-type]
         value = values[field.name]
         if dataclasses.is_dataclass(hints[field.name]):
+            if not isinstance(value, Namespace):
+                raise ConfigError(
+                    f"{prefix}{field.name}: got {value!r}, expected a section of keys"
+                )
             value = _build(hints[field.name], value, f"{prefix}{field.name}.")
         arguments[field.name] = value
     try:
@@ -169,6 +178,10 @@ def _one_line(
     """Says where the value came from and, for an unknown key, which one is nearest."""
     message = re.sub(r"<class '(\w+)'>", r"\1", " ".join(message.split()))
     message = re.sub(r'^Parser key "([^"]+)": ', r"\1: ", message)
+    if union := re.search(r"Does not validate.*Subtypes: \[(.*?)\].*Given value: (.*)", message):
+        expected = union[1].replace(", ", " or ").replace("NoneType", "null")
+        message = f"{message[: union.start()]}got '{union[2]}', expected {expected}"
+    message = re.sub(r"Expected an? (.+?)\. Got value: (.*)", r"got '\2', expected \1", message)
     if unknown := re.match(r"unrecognized arguments?: --([\w.]+)", message):
         key = unknown[1]
     elif unknown := re.match(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pretrain.engine import checkpoint as checkpoints
 from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig
+from pretrain.engine.config import operational
 from pretrain.engine.optim import OptimConfig, Schedule, WeightAverage, set_lr
 from pretrain.engine.runtime import Runtime, StopSignal
 from pretrain.engine.tracking import Tracker, say
@@ -41,8 +42,8 @@ class LoopConfig:
 
     epochs: float = 50.0
     global_batch_size: int = 512
-    micro_batch_size: int | None = field(default=None, metadata={"operational": True})
-    max_skipped_in_a_row: int = field(default=20, metadata={"operational": True})
+    micro_batch_size: int | None = operational(None)
+    max_skipped_in_a_row: int = operational(20)
 
     def __post_init__(self) -> None:
         """Refuses lengths and sizes below one."""
@@ -88,7 +89,9 @@ class Objective(Protocol):
     update does not depend on how the step was split over processes and micro-batches.
     """
 
-    tasks: Sequence[str]
+    @property
+    def tasks(self) -> Sequence[str]:
+        """Names of the tasks, in the order of the tensors below."""
 
     def counts(self, batch: Any) -> Tensor:
         """Valid entries of each task, [tasks], from the labels alone."""
@@ -130,7 +133,8 @@ class Progress:
     def new(cls, tasks: int, device: torch.device) -> Progress:
         """A run that has not begun."""
         zeros = torch.zeros(tasks + len(cls._SCALARS), dtype=torch.float64, device=device)
-        return cls(0, 0, zeros[:tasks].clone(), *(z.clone() for z in zeros[tasks:]), bad={})
+        scalars = {name: zeros[tasks + i].clone() for i, name in enumerate(cls._SCALARS)}
+        return cls(step=0, logged_step=0, loss_sums=zeros[:tasks].clone(), bad={}, **scalars)
 
     def to_json(self, total: Callable[[Tensor], Tensor]) -> dict[str, Any]:
         """JSON values; ``total`` sums over processes."""
@@ -250,13 +254,13 @@ class Loop:
 
     def save(self) -> None:
         """Commits a checkpoint; every process takes part, the main one writes."""
-        progress = self.progress
+        progress, scaler = self.progress, self.runtime.accelerator.scaler
         progress.bad = dict(self.runtime.collect(list(progress.bad.items())))
         state = {
             "defining": self.defining,
             "progress": progress.to_json(self.runtime.total),
             "bad": progress.bad,
-            "scaler": self.runtime.accelerator.scaler and self.runtime.accelerator.scaler.state_dict(),
+            "scaler": scaler.state_dict() if scaler else None,
         }
         with self.runtime.main_first_error():
             if self.runtime.is_main:
@@ -299,7 +303,7 @@ class Loop:
         self._step_optimizer(losses)
 
     def _step_optimizer(self, losses: Tensor) -> None:
-        """Clips and steps; a non-finite gradient makes the step a no-op without asking the device."""
+        """Clips and steps; a non-finite gradient makes the step a no-op, the device unasked."""
         progress, optimizer = self.progress, self.optimizer
         set_lr(optimizer, self.schedule.lr(progress.step))
         self.runtime.accelerator.unscale_gradients(self._wrapped_optimizer)
@@ -355,8 +359,8 @@ class Loop:
             tracker.record(values, (self.schedule.steps - progress.step) * seconds / steps_here)
         if progress.longest.item() >= self.training.max_skipped_in_a_row:
             raise NonFiniteError(
-                f"step {progress.step}: {int(progress.longest.item())} steps in a row had non-finite"
-                f" gradients, expected fewer than {self.training.max_skipped_in_a_row}"
+                f"step {progress.step}: {int(progress.longest.item())} steps in a row had"
+                f" non-finite gradients, expected fewer than {self.training.max_skipped_in_a_row}"
                 " (training.max_skipped_in_a_row); try a lower optim.base_lr or clip_norm"
             )
         for tensor in (progress.loss_sums, progress.norm_sum, progress.skipped_since):
@@ -375,7 +379,7 @@ class Loop:
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, Tensor]:
     """The optimiser's state as ``{"exp_avg/blocks.0.attn.qkv.weight": tensor}``."""
-    names = {parameter: name for name, parameter in module.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
     return {
         f"{key}/{names[parameter]}": value
         for parameter, entries in optimizer.state.items()

@@ -41,7 +41,11 @@ class OptimConfig:
             ("warmup_epochs", self.warmup_epochs >= 0, ">= 0"),
             ("min_lr", self.min_lr >= 0, ">= 0"),
             ("clip_norm", self.clip_norm is None or self.clip_norm > 0, "> 0 or null"),
-            ("ema_decay", self.ema_decay is None or 0 < self.ema_decay < 1, "inside (0, 1) or null"),
+            (
+                "ema_decay",
+                self.ema_decay is None or 0 < self.ema_decay < 1,
+                "inside (0, 1) or null",
+            ),
         ):
             if not valid:
                 raise ValueError(f"{name} {getattr(self, name)}, expected {expected}")

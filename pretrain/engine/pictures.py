@@ -14,6 +14,8 @@ Picture = NDArray[np.uint8]
 
 _MARGIN = 4
 _CAPTION = 18
+#: Smaller images are magnified by a whole factor, so that a person sees them.
+_SMALLEST_SIDE = 96
 
 
 def image_grid(columns: Mapping[str, Sequence[Picture]], path: Path, *, groups: int = 1) -> None:
@@ -24,7 +26,7 @@ def image_grid(columns: Mapping[str, Sequence[Picture]], path: Path, *, groups: 
         path: the PNG.
         groups: how often the set of columns is repeated from left to right, to keep the sheet wide.
     """
-    captions, stacks = list(columns), list(columns.values())
+    captions, stacks = list(columns), [[_magnified(i) for i in stack] for stack in columns.values()]
     count = len(stacks[0])
     rows = -(-count // groups)
     height, width = stacks[0][0].shape[:2]
@@ -46,6 +48,11 @@ def image_grid(columns: Mapping[str, Sequence[Picture]], path: Path, *, groups: 
                 sheet.paste(Image.fromarray(image), (left, top))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path, optimize=True)
+
+
+def _magnified(image: Picture) -> Picture:
+    factor = -(-_SMALLEST_SIDE // min(image.shape[:2]))
+    return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def plot_curves(records: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:

@@ -19,6 +19,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import DistributedType, broadcast_object_list, gather_object
 from torch import Tensor
 
+from pretrain.engine.config import operational
 from pretrain.errors import UserError
 
 #: Exit code after a stop signal: the state is saved, start the same command with --resume auto.
@@ -53,10 +54,10 @@ class RuntimeConfig:
     """
 
     precision: str = "fp32"
-    processes: int | None = None
-    distributed: str | None = None
-    threads: int | None = None
-    compile: bool = False
+    processes: int | None = operational(None)
+    distributed: str | None = operational(None)
+    threads: int | None = operational(None)
+    compile: bool = operational(False)
 
     def __post_init__(self) -> None:
         """Refuses unknown precisions and numbers below one."""
@@ -84,7 +85,7 @@ class Runtime:
     def __init__(self, config: RuntimeConfig, accumulation: int = 1) -> None:
         _refuse_other_settings(config, accumulation)
         if config.precision == "fp16" and not torch.cuda.is_available():
-            raise LaunchError("runtime.precision fp16 needs a GPU, got a CPU; expected fp32 or bf16")
+            raise LaunchError("runtime.precision: got fp16 on a CPU, expected fp32 or bf16 there")
         self.accelerator = Accelerator(
             mixed_precision=_PRECISIONS[config.precision],
             gradient_accumulation_steps=accumulation,
@@ -111,7 +112,7 @@ class Runtime:
         if self._hosts is None:
             return list(flags)
         votes = torch.tensor([int(flag) for flag in flags])
-        dist.all_reduce(votes, op=dist.ReduceOp.MAX, group=self._hosts)
+        dist.all_reduce(votes, op=dist.ReduceOp.MAX, group=self._hosts)  # type: ignore[arg-type]
         return [bool(vote) for vote in votes.tolist()]
 
     def total(self, values: Tensor) -> Tensor:
@@ -123,11 +124,11 @@ class Runtime:
 
     def decide(self, value: Value) -> Value:
         """The main process's value, on every process."""
-        return broadcast_object_list([value])[0] if self.world_size > 1 else value  # type: ignore[no-any-return]
+        return broadcast_object_list([value])[0] if self.world_size > 1 else value
 
     def collect(self, values: list[Value]) -> list[Value]:
         """All processes' lists, joined, on every process."""
-        return gather_object(values) if self.world_size > 1 else values  # type: ignore[no-any-return]
+        return gather_object(values) if self.world_size > 1 else values
 
     @contextmanager
     def main_first_error(self) -> Iterator[None]:
@@ -171,7 +172,8 @@ class Runtime:
     def _check_processes(self) -> None:
         if self.distributed not in ("none", "ddp"):
             raise LaunchError(
-                f"launcher: distributed type {self.accelerator.distributed_type}, expected none or ddp"
+                f"launcher: distributed type {self.accelerator.distributed_type},"
+                " expected none or ddp"
             )
         asked = self.config.processes or _processes_asked_of_launcher()
         if asked is not None and asked != self.world_size:
@@ -208,8 +210,8 @@ def _refuse_other_settings(config: RuntimeConfig, accumulation: int) -> None:
 def _processes_asked_of_launcher() -> int | None:
     """``--num_processes`` of the ``accelerate launch`` above us.
 
-    With ``--cpu --num_processes 2`` it starts a single process and says nothing; the command line is
-    the only trace of what was asked.
+    With ``--cpu --num_processes 2`` it starts a single process and says nothing; the command line
+    is the only trace of what was asked.
     """
     try:
         parent = psutil.Process().parent()

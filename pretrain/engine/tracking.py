@@ -1,4 +1,4 @@
-"""What a person and a program can follow: ``metrics.jsonl``, trackers, one line or bar of progress."""
+"""What people and programs can follow: ``metrics.jsonl``, trackers, a line or bar of progress."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class LogConfig:
 
     Attributes:
         every_steps: optimiser steps between two log points (and reads of the device).
-        pictures_every_epochs: epochs between two reconstruction grids and curves; null only at the end.
+        pictures_every_epochs: epochs between two reconstruction grids and curves; null makes them
+            at the end only.
         trackers: tensorboard, wandb; metrics.jsonl is always written.
     """
 
@@ -55,7 +56,12 @@ class Tracker:
     """
 
     def __init__(
-        self, folder: Path, names: Iterable[str], start: int, steps: int, settings: Mapping[str, Any]
+        self,
+        folder: Path,
+        names: Iterable[str],
+        start: int,
+        steps: int,
+        settings: Mapping[str, Any],
     ) -> None:
         self._metrics = folder / METRICS
         kept = [json.dumps(record) for record in read_metrics(folder) if record["step"] <= start]

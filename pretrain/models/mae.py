@@ -26,7 +26,6 @@ from pretrain.models.vit import (
     ViT,
     ViTShape,
     initialise,
-    patchify,
     run_blocks,
     sincos_positions,
     transformer_blocks,
@@ -53,8 +52,10 @@ class DecoderConfig:
         if self.depth < 1:
             raise ValueError(f"depth {self.depth}, expected at least 1")
         if self.num_heads < 1 or self.embed_dim % self.num_heads:
-            raise ValueError(f"num_heads {self.num_heads} does not divide embed_dim {self.embed_dim}")
-        if self.embed_dim % 4:
+            raise ValueError(
+                f"num_heads {self.num_heads} does not divide embed_dim {self.embed_dim}"
+            )
+        if self.embed_dim < 1 or self.embed_dim % 4:
             raise ValueError(f"embed_dim {self.embed_dim}, expected a multiple of 4")
 
 
@@ -139,9 +140,7 @@ class MaskedAutoencoder(nn.Module):
         width = decoder.embed_dim
         self.config = config
         self.visible = visible_count(shape.num_patches, config.mask_ratio)
-        self.encoder = ViT(
-            shape, config.mean, config.std, recompute=config.gradient_checkpointing
-        )
+        self.encoder = ViT(shape, config.mean, config.std, recompute=config.gradient_checkpointing)
         self.decoder_embed = nn.Linear(shape.embed_dim, width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
         self.decoder_blocks = transformer_blocks(
@@ -164,12 +163,11 @@ class MaskedAutoencoder(nn.Module):
         Returns:
             A float32 scalar: sum over B*M masked patches of the mean squared error of a patch.
         """
-        patches = patchify(images, self.config.patch_size)  # [B, N, P*P*3] uint8
+        patches = self.encoder.cut(images)  # [B, N, P*P*3] uint8
+        assert noise.shape == patches.shape[:2]
         visible, masked = split_patches(noise, self.visible)
         prediction = self.predict(patches, visible, masked)
-        target = pixel_target(
-            self.normalised(take(patches, masked)), self.config.normalise_target
-        )
+        target = pixel_target(self.normalised(take(patches, masked)), self.config.normalise_target)
         return reconstruction_loss(prediction, target)
 
     def predict(self, patches: Tensor, visible: Tensor, masked: Tensor) -> Tensor:
@@ -187,13 +185,16 @@ class MaskedAutoencoder(nn.Module):
     def normalised(self, patches: Tensor) -> Tensor:
         """uint8 patches [.., P*P*3] as float32 pixels with the encoder's mean and std."""
         repeats = self.config.patch_size**2
-        mean, std = self.encoder.mean.flatten().repeat(repeats), self.encoder.std.flatten().repeat(repeats)
+        mean, std = (
+            self.encoder.mean.flatten().repeat(repeats),
+            self.encoder.std.flatten().repeat(repeats),
+        )
         return (patches.float() / 255 - mean) / std
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, noise: Tensor) -> Reconstruction:
         """Pictures of what the model makes of images [B, 3, H, W] (uint8); noise as in forward."""
-        patches = patchify(images, self.config.patch_size)
+        patches = self.encoder.cut(images)
         visible, masked = split_patches(noise, self.visible)
         true = self.normalised(patches)
         predicted = pixels_from_prediction(

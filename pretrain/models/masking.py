@@ -14,8 +14,8 @@ from torch import Tensor
 def visible_count(num_patches: int, mask_ratio: float) -> int:
     """How many patches stay visible: ``floor(N (1 - mask_ratio))``.
 
-    Source: He et al. 2022, section 3 ("Masking"). The tiny term keeps 100 x (1 - 0.9) at 10 although
-    floating point makes it 9.99.
+    Source: He et al. 2022, section 3 ("Masking"). The tiny term keeps 100 x (1 - 0.9) at 10
+    although floating point makes it 9.99.
 
     Raises:
         ValueError: nothing would be visible, or nothing masked.

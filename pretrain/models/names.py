@@ -17,14 +17,15 @@ Tensors = dict[str, Tensor]
 #: Names that belong to the decoder in the published, flat layout.
 _DECODER = re.compile(r"(decoder_|mask_token$)")
 
-#: Hugging Face ViTMAE, in the order they are applied; both the current and the older spelling.
+#: Hugging Face ViTMAE, in the order they are applied: the current and the older spelling, and that
+#: of transformers 5's files (``decoder_encoder.layer``). ViTMAEModel files have no ``vit.``.
 _HUGGING_FACE = [
-    (r"^vit\.embeddings\.cls_token$", "cls_token"),
-    (r"^vit\.embeddings\.position_embeddings$", "pos_embed"),
-    (r"^vit\.embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
-    (r"^vit\.layernorm\.", "norm."),
-    (r"^vit\.(encoder\.layer|layers)\.", "blocks."),
-    (r"^decoder\.decoder_layers\.", "decoder_blocks."),
+    (r"^(?:vit\.)?embeddings\.cls_token$", "cls_token"),
+    (r"^(?:vit\.)?embeddings\.position_embeddings$", "pos_embed"),
+    (r"^(?:vit\.)?embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+    (r"^(?:vit\.)?layernorm\.", "norm."),
+    (r"^(?:vit\.)?(?:encoder\.layer|layers)\.", "blocks."),
+    (r"^decoder\.decoder_(?:layers|encoder\.layer)\.", "decoder_blocks."),
     (r"^decoder\.(decoder_|mask_token)", r"\1"),
     (r"\.layernorm_before\.", ".norm1."),
     (r"\.layernorm_after\.", ".norm2."),
@@ -39,7 +40,7 @@ _HUGGING_FACE = [
 
 def is_hugging_face(names: Mapping[str, object]) -> bool:
     """Whether these are the names of a Hugging Face ViTMAE."""
-    return any(name.startswith("vit.embeddings.") for name in names)
+    return any(name.startswith(("vit.embeddings.", "embeddings.")) for name in names)
 
 
 def from_hugging_face(tensors: Mapping[str, Tensor]) -> Tensors:
@@ -64,7 +65,8 @@ def without_prefix(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
 def to_autoencoder(tensors: Mapping[str, Tensor]) -> Tensors:
     """Published, flat names to those of our masked autoencoder."""
     return {
-        name if _DECODER.match(name) else f"encoder.{name}": value for name, value in tensors.items()
+        name if _DECODER.match(name) else f"encoder.{name}": value
+        for name, value in tensors.items()
     }
 
 

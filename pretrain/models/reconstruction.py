@@ -52,8 +52,8 @@ def reconstruction_loss(prediction: Tensor, target: Tensor) -> Tensor:
 def pixels_from_prediction(prediction: Tensor, patches: Tensor, per_patch: bool) -> Tensor:
     """Predicted patches as normalised pixels.
 
-    A per-patch target says nothing of a patch's brightness and contrast. A picture of it alone looks
-    like noise, so the true statistics of the patch are put back.
+    A per-patch target says nothing of a patch's brightness and contrast. A picture of it alone
+    looks like noise, so the true statistics of the patch are put back.
 
     Args:
         prediction: [.., P*P*3], as the decoder gives it.

@@ -1,4 +1,4 @@
-"""The Vision Transformer encoder: timm's blocks and parameter names, fixed positions, visible patches.
+"""The Vision Transformer encoder: timm's blocks and names, fixed positions, visible patches.
 
 Shapes: B batch, C channels, H height, W width, P patch size, N patches, V visible, D width.
 """
@@ -50,13 +50,15 @@ class ViTShape:
 
     def __post_init__(self) -> None:
         """Refuses shapes that cannot be built."""
-        if self.patch_size <= 0 or self.image_size % self.patch_size:
+        if min(self.patch_size, self.image_size) < 1 or self.image_size % self.patch_size:
             raise ValueError(
                 f"patch_size {self.patch_size} does not divide image_size {self.image_size}"
             )
-        if self.embed_dim % self.num_heads:
-            raise ValueError(f"num_heads {self.num_heads} does not divide embed_dim {self.embed_dim}")
-        if self.embed_dim % 4:
+        if self.num_heads < 1 or self.embed_dim % self.num_heads:
+            raise ValueError(
+                f"num_heads {self.num_heads} does not divide embed_dim {self.embed_dim}"
+            )
+        if self.embed_dim < 1 or self.embed_dim % 4:
             raise ValueError(
                 f"embed_dim {self.embed_dim}, expected a multiple of 4 (2-D sin-cos positions)"
             )
@@ -104,8 +106,8 @@ def sincos_positions(embed_dim: int, grid: int) -> Tensor:
 def transformer_blocks(
     width: int, depth: int, heads: int, norm_eps: float, drop_path_rate: float = 0.0
 ) -> nn.ModuleList:
-    """timm's pre-norm blocks (MLP ratio 4, qkv bias), drop path growing linearly with depth."""
-    rates = torch.linspace(0, drop_path_rate, depth).tolist()
+    """Pre-norm blocks of timm (MLP ratio 4, qkv bias), drop path growing linearly with depth."""
+    rates = [drop_path_rate * block / max(depth - 1, 1) for block in range(depth)]
     norm = partial(nn.LayerNorm, eps=norm_eps)
     return nn.ModuleList(
         Block(width, heads, mlp_ratio=4.0, qkv_bias=True, drop_path=rate, norm_layer=norm)
@@ -194,8 +196,17 @@ class ViT(nn.Module):
         Returns:
             Tokens after the final norm, the class token first: [B, 1 + V, D].
         """
-        patches = patchify(images, self.shape.patch_size)
-        return self.encode_patches(patches, visible)
+        return self.encode_patches(self.cut(images), visible)
+
+    def cut(self, images: Tensor) -> Tensor:
+        """Images [B, 3, H, W] as patches [B, N, P*P*3]; refuses another size than the model's."""
+        side = self.shape.image_size
+        if images.shape[-2:] != (side, side):  # a larger one would pass, and lose its lower patches
+            raise ValueError(
+                f"images of {images.shape[-2]} x {images.shape[-1]} pixels,"
+                f" expected {side} x {side}"
+            )
+        return patchify(images, self.shape.patch_size)
 
     def encode_patches(self, patches: Tensor, visible: Tensor | None = None) -> Tensor:
         """:meth:`forward` on patches [B, N, P*P*3] (uint8) that are already cut.

@@ -1,0 +1,15 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState, GradientState, PartialState
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerate() -> Iterator[None]:
+    """Accelerate keeps its state per process; every test starts without one."""
+    torch.manual_seed(0)
+    yield
+    AcceleratorState._reset_state(True)
+    GradientState._reset_state()
+    PartialState._reset_state()

@@ -1,0 +1,161 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pretrain.engine.config import (
+    ConfigError,
+    defining_fields,
+    dump_config,
+    operational,
+    parse_config,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    """A section.
+
+    Attributes:
+        rate: a rate in (0, 1].
+        bounds: two numbers.
+        limit: a number or null.
+    """
+
+    rate: float = 0.5
+    bounds: tuple[float, float] = (0.25, 1.0)
+    limit: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate <= 1:
+            raise ValueError(f"rate {self.rate}, expected in (0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    """A program.
+
+    Attributes:
+        seed: the seed.
+        where: a path.
+        inner: the section.
+    """
+
+    seed: int = 0
+    where: str = operational("here")
+    inner: Inner = field(default_factory=Inner)
+
+
+def parse(*arguments: str) -> Outer:
+    return parse_config(Outer, arguments, "program")
+
+
+def write(folder: Path, text: str, name: str = "some.yaml") -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def refusal(*arguments: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(*arguments)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_defaults_file_and_overrides_are_layered(tmp_path: Path) -> None:
+    file = write(tmp_path, "seed: 3\ninner: {rate: 0.25}\n")
+    assert parse() == Outer()
+    assert parse("--config", file) == Outer(seed=3, inner=Inner(rate=0.25))
+    assert parse("--config", file, "--seed", "4").seed == 4
+
+
+def test_an_override_wins_even_when_typed_before_the_file(tmp_path: Path) -> None:
+    file = write(tmp_path, "seed: 3\n")
+    assert parse("--seed", "4", "--config", file).seed == 4
+    assert parse("--seed=4", f"--config={file}").seed == 4
+
+
+def test_a_config_loads_back_equal(tmp_path: Path) -> None:
+    config = Outer(seed=7, where="a b: #c", inner=Inner(rate=1e-7, bounds=(0.1, 2e5), limit=3.0))
+    assert parse("--config", write(tmp_path, dump_config(config))) == config
+
+
+def test_print_config_loads_back_equal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        parse("--seed", "5", "--inner.rate", "1e-3", "--print_config")
+    assert left.value.code == 0
+    file = write(tmp_path, capsys.readouterr().out)
+    assert parse("--config", file) == Outer(seed=5, inner=Inner(rate=1e-3))
+
+
+def test_help_gives_type_default_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("--help")
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--inner.rate RATE a rate in (0, 1]. (type: float, default: 0.5)" in text
+
+
+def test_small_numbers_in_yaml_are_numbers(tmp_path: Path) -> None:
+    # YAML 1.1 reads 1e-4, without a dot, as text.
+    assert parse("--config", write(tmp_path, "inner: {rate: 1e-4}\n")).inner.rate == 1e-4
+
+
+def test_unknown_keys_are_refused_with_file_and_nearest_key(tmp_path: Path) -> None:
+    file = write(tmp_path, "inner: {rat: 0.5}\n")
+    assert (
+        refusal("--config", file)
+        == f"{file}: inner.rat: unknown key, expected perhaps 'inner.rate'"
+    )
+    assert refusal("--inner.rat", "1") == "--inner.rat: unknown key, expected perhaps 'inner.rate'"
+    assert "sead: unknown key, expected perhaps 'seed'" in refusal("--sead=1")
+    assert "sead: unknown key" in refusal("--config", write(tmp_path, "sead: 1\n"))
+
+
+def test_wrong_types_name_got_and_expected(tmp_path: Path) -> None:
+    assert refusal("--seed", "x") == "--seed: got 'x', expected int"
+    assert refusal("--inner.limit", "x") == "--inner.limit: got 'x', expected float or null"
+    file = write(tmp_path, "seed: 1.5\n")
+    assert refusal("--config", file) == f"{file}: seed: got '1.5', expected int"
+    assert "inner" in refusal("--config", write(tmp_path, "inner: 3\n"))
+
+
+def test_refused_values_name_their_whole_key(tmp_path: Path) -> None:
+    assert refusal("--inner.rate", "2") == "--inner.rate 2.0, expected in (0, 1]"
+    file = write(tmp_path, "inner: {rate: 2}\n")
+    assert refusal("--config", file) == f"{file}: inner.rate 2.0, expected in (0, 1]"
+
+
+def test_duplicate_keys_are_refused_with_their_line(tmp_path: Path) -> None:
+    file = write(tmp_path, "seed: 1\ninner:\n  rate: 1\n  rate: 0.5\n")
+    assert f"{file}:4: key 'inner.rate' is given twice (first on line 3)" in refusal(
+        "--config", file
+    )
+
+
+@pytest.mark.parametrize("text", ["seed: [1", "- 1\n", "", "\tseed: 1", "seed: 1\n---\nseed: 2\n"])
+def test_files_that_are_no_mapping_are_refused_by_name(tmp_path: Path, text: str) -> None:
+    file = write(tmp_path, text)
+    assert refusal("--config", file).startswith(file)
+
+
+def test_missing_file_and_stray_words_are_refused(tmp_path: Path) -> None:
+    assert "No such file" in refusal("--config", str(tmp_path / "none.yaml"))
+    assert "extra" in refusal("extra")
+    refusal("--config")
+    refusal("--seed")
+
+
+def test_defining_fields_leave_operational_ones_out() -> None:
+    assert defining_fields(Outer()) == {
+        "seed": 0,
+        "inner.rate": 0.5,
+        "inner.bounds": [0.25, 1.0],
+        "inner.limit": None,
+    }
+
+
+def test_dump_is_plain_yaml() -> None:
+    assert yaml.safe_load(dump_config(Outer()))["inner"]["bounds"] == [0.25, 1.0]

@@ -1,0 +1,100 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from pretrain.engine import checkpoint
+from pretrain.engine.checkpoint import CheckpointError
+from pretrain.engine.run_folder import (
+    RunFolderError,
+    claim,
+    record_end,
+    record_start,
+    refuse_other_run,
+    write_text,
+)
+
+
+def saved(folder: Path, step: int) -> Path:
+    state = {"defining": {"seed": 0, "model.patch_size": 16}}
+    tensors = {"model": {"w": torch.zeros(1)}}
+    return checkpoint.save(folder / "checkpoints", step, tensors, state, keep=9)
+
+
+def test_a_new_folder_starts(tmp_path: Path) -> None:
+    assert claim(tmp_path / "a" / "b", None) == (None, [])
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_folder_with_other_files_takes_a_run(tmp_path: Path) -> None:
+    (tmp_path / "slurm-1.out").write_text("log")
+    assert claim(tmp_path, None) == (None, [])
+
+
+@pytest.mark.parametrize("name", ["run.json", "config.yaml"])
+def test_a_folder_that_holds_another_run_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("")
+    with pytest.raises(RunFolderError, match=f"{tmp_path}: holds another run"):
+        claim(tmp_path, None)
+
+
+def test_auto_starts_where_there_is_nothing_and_goes_on_where_there_is(tmp_path: Path) -> None:
+    assert claim(tmp_path, "auto") == (None, [])
+    saved(tmp_path, 3)
+    newest = saved(tmp_path, 12)
+    found, rejected = claim(tmp_path, "auto")
+    assert found is not None
+    assert (found.path, rejected) == (newest, [])
+
+
+def test_auto_reports_torn_checkpoints(tmp_path: Path) -> None:
+    saved(tmp_path, 3)
+    (saved(tmp_path, 12) / "model.safetensors").write_bytes(b"torn")
+    found, rejected = claim(tmp_path, "auto")
+    assert found is not None
+    assert found.path.name == "step-00000003"
+    assert "step-00000012" in rejected[0]
+
+
+def test_a_named_checkpoint_must_be_whole(tmp_path: Path) -> None:
+    path = saved(tmp_path, 3)
+    found, _ = claim(tmp_path / "new", str(path))
+    assert found is not None
+    with pytest.raises(CheckpointError, match="nowhere"):
+        claim(tmp_path / "other", str(tmp_path / "nowhere"))
+
+
+def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="cannot make the run's folder"):
+        claim(tmp_path / "file" / "run", None)
+
+
+def test_other_defining_fields_are_refused_by_name(tmp_path: Path) -> None:
+    found = checkpoint.read(saved(tmp_path, 3))
+    refuse_other_run(found, {"seed": 0, "model.patch_size": 16})
+    with pytest.raises(CheckpointError) as caught:
+        refuse_other_run(found, {"seed": 1, "model.patch_size": 8})
+    assert "model.patch_size 16 (now 8), seed 0 (now 1)" in str(caught.value)
+    with pytest.raises(CheckpointError, match=r"optim\.base_lr 'absent' \(now 0.1\)"):
+        refuse_other_run(found, {"seed": 0, "model.patch_size": 16, "optim.base_lr": 0.1})
+
+
+def test_starts_and_ends_are_recorded(tmp_path: Path) -> None:
+    record_start(tmp_path, {"world_size": 1})
+    record_end(tmp_path, {"complete": False})
+    record_start(tmp_path, {"world_size": 2})
+    starts = json.loads((tmp_path / "run.json").read_text())["starts"]
+    assert [start["world_size"] for start in starts] == [1, 2]
+    assert starts[0]["end"]["complete"] is False
+    assert "end" not in starts[1]
+
+
+def test_text_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "one")
+    write_text(tmp_path / "a.txt", "two")
+    assert (tmp_path / "a.txt").read_text() == "two"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    with pytest.raises(RunFolderError, match="cannot write"):
+        write_text(tmp_path / "none" / "a.txt", "three")

@@ -1,0 +1,40 @@
+"""Starts the programs as a user does: other processes, real files, real signals."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PRETRAIN = ROOT / "pretrain" / "main.py"
+SMOKE = ROOT / "configs" / "pretrain" / "smoke.yaml"
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Ours, without what an outer launcher may have set."""
+    names = ("ACCELERATE", "WORLD_SIZE", "LOCAL_", "RANK", "MASTER_", "OMP_NUM", "CUDA_VIS")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(names)}
+    return kept | {"CUDA_VISIBLE_DEVICES": ""} | changes
+
+
+def start(*arguments: object, **changes: str) -> subprocess.Popen[str]:
+    """Starts Python with arguments."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(**changes),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*arguments: object, timeout: float = 240, **changes: str) -> tuple[int, str, str]:
+    """Runs Python with arguments to its end: exit code, stdout, stderr."""
+    process = start(*arguments, **changes)
+    try:
+        output, errors = process.communicate(timeout=timeout)
+    finally:
+        process.kill()
+    return process.returncode, output, errors

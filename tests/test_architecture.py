@@ -1,0 +1,83 @@
+"""The arrows of the house: who may import whom, and how modules may be named."""
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(path for path in (ROOT / "pretrain").rglob("*.py"))
+
+#: A package and what it must never import.
+FORBIDDEN = {
+    "pretrain": ["finetune"],
+    "pretrain/engine": ["pretrain.models", "pretrain.data", "pretrain.load", "pretrain.train"],
+    "pretrain/models": ["pretrain.data", "pretrain.engine", "pretrain.load", "pretrain.train"],
+    "pretrain/data": ["pretrain.models", "pretrain.load", "pretrain.train"],
+}
+
+
+def imported_by(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return found
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_imports_follow_the_arrows(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        for name in imported_by(path):
+            for forbidden in FORBIDDEN[package]:
+                assert not f"{name}.".startswith(f"{forbidden}."), f"{path} imports {name}"
+
+
+def test_heavy_libraries_are_imported_where_used() -> None:
+    heavy = {"datasets", "matplotlib", "tensorboard", "wandb", "transformers", "deepspeed"}
+    for path in MODULES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in tree.body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            assert not {name.split(".")[0] for name in names} & heavy, path
+
+
+def test_no_module_shadows_a_library() -> None:
+    # A program's folder comes first on sys.path, so a module beside it hides a library's.
+    for path in [*(ROOT / "pretrain").iterdir(), ROOT / "pretrain"]:
+        name = path.stem
+        if (
+            name.startswith("_")
+            or name == "pretrain"
+            or not (path.is_dir() or path.suffix == ".py")
+        ):
+            continue
+        assert name not in sys.stdlib_module_names, path
+        assert importlib.util.find_spec(name) is None, f"{path} hides an installed package"
+
+
+def test_names_say_what_is_inside() -> None:
+    for path in MODULES:
+        assert path.stem not in {"utils", "util", "misc", "common", "helpers"}, path
+
+
+def test_top_level_holds_the_house_and_nothing_else() -> None:
+    expected = {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "pretrain",
+        "finetune",
+        "configs",
+        "tests",
+    }
+    expected |= {"launch", "runs", "build", "dist"}
+    found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    found = {name for name in found if not name.endswith(".egg-info") and name != "__pycache__"}
+    assert found <= expected
