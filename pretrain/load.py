@@ -1,40 +1,27 @@
 """The one place where files meet models: opens any own or released file, writes ours.
 
-Nothing is unpickled beyond tensors and an explicit list of harmless types, nothing is skipped in
-silence: every loader returns a :class:`LoadReport`, and what is missing, left over or resized
-without leave is an error.
+Nothing is skipped in silence: every loader returns a :class:`LoadReport`, and what is missing, left
+over or resized without leave is an error.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-import pickle
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
-from pretrain.errors import UserError
 from pretrain.models.mae import DecoderConfig, MAEConfig, MaskedAutoencoder
-from pretrain.models.names import (
-    from_hugging_face,
-    is_hugging_face,
-    split_decoder,
-    to_autoencoder,
-    to_published,
-    without_prefix,
-)
+from pretrain.models.names import split_decoder, to_autoencoder, to_published
 from pretrain.models.vit import SIZES, ViT, ViTShape
+from pretrain.weights import METADATA_KEY, LoadError, Weights, open_weights
 
 _TIMM_NAMES = {
     "tiny": "vit_tiny_patch16_224",
@@ -45,14 +32,6 @@ _TIMM_NAMES = {
 }
 #: Heads of classifiers and of fine-tuned models: an encoder has no use for them.
 _HEADS = ("head.", "fc_norm.")
-_METADATA_KEY = "faceprior_mae"
-#: What damaged bytes make of an unpickler, beside its own error.
-_BROKEN_PICKLE = (AttributeError, LookupError, TypeError, ValueError, AssertionError, struct.error)
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-
-
-class LoadError(UserError):
-    """A file that cannot be opened as what was asked for."""
 
 
 @dataclass
@@ -82,17 +61,6 @@ class LoadReport:
         return ", ".join(parts)
 
 
-@dataclass
-class _Opened:
-    """A checkpoint in the published, flat names, with what its folder says about it."""
-
-    source: str
-    tensors: dict[str, Tensor]
-    mae: dict[str, Any] | None = None
-    shape: dict[str, Any] = field(default_factory=dict)
-    normalisation: dict[str, tuple[float, float, float]] = field(default_factory=dict)
-
-
 def load_encoder(path: str | Path) -> tuple[ViT, LoadReport]:
     """Opens a ViT encoder.
 
@@ -107,7 +75,7 @@ def load_encoder(path: str | Path) -> tuple[ViT, LoadReport]:
     Raises:
         LoadError: no such file, an unknown layout, or tensors that are missing or do not fit.
     """
-    opened = _open(path, part="encoder")
+    opened = open_weights(path, part="encoder")
     encoder, decoder = split_decoder(opened.tensors)
     encoder = {name: value for name, value in encoder.items() if not name.startswith(_HEADS)}
     shape = _encoder_shape(opened, encoder)
@@ -135,7 +103,7 @@ def load_mae(path: str | Path) -> tuple[MaskedAutoencoder, LoadReport]:
     Raises:
         LoadError: no such file, an unknown layout, no decoder in it, or tensors that do not fit.
     """
-    opened = _open(path, part="mae.safetensors")
+    opened = open_weights(path, part="mae.safetensors")
     encoder, decoder = split_decoder(opened.tensors)
     if not decoder:
         raise LoadError(f"{path}: holds an encoder only, expected a decoder beside it")
@@ -157,7 +125,7 @@ def init_from(model: nn.Module, path: str | Path) -> LoadReport:
     Raises:
         LoadError: the encoder's tensors are not all there, or one of them has another shape.
     """
-    opened = _open(path, part="mae.safetensors")
+    opened = open_weights(path, part="mae.safetensors")
     tensors = {n: v for n, v in opened.tensors.items() if not n.startswith(_HEADS)}
     return _place(
         model, to_autoencoder(tensors), opened.source, may_miss=("decoder_", "mask_token")
@@ -167,7 +135,7 @@ def init_from(model: nn.Module, path: str | Path) -> LoadReport:
 def save_mae(model: MaskedAutoencoder, path: Path) -> None:
     """Writes encoder and decoder under the published names, the config in the file's metadata."""
     # One entry: safetensors writes several in random order, and equal runs give equal files.
-    metadata = {_METADATA_KEY: json.dumps(asdict(model.config))}
+    metadata = {METADATA_KEY: json.dumps(asdict(model.config))}
     _write_tensors(to_published(model.state_dict()), path, metadata)
 
 
@@ -215,169 +183,7 @@ def _write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str
         raise LoadError(f"{path}: cannot write: {error}") from None
 
 
-def _open(path: str | Path, part: str) -> _Opened:
-    """Finds out what a path is; ``part`` of a run folder is meant."""
-    place = Path(path).expanduser()
-    if place.is_dir() and (place / "run.json").exists():
-        if not (place / part).exists():
-            raise LoadError(f"{place}: holds no {part}, expected a run that is complete")
-        place = place / part
-    if place.is_dir():
-        return _open_folder(place)
-    if place.is_file():
-        beside = place.with_name("config.json")
-        if place.name in _WEIGHTS and beside.exists():  # it says what the tensors do not
-            return _open_folder(place.parent, place.name)
-        return _open_file(place)
-    if place.exists() or "/" in str(path):
-        raise LoadError(f"{place}: no such file or folder")
-    return _open_timm_name(str(path))
-
-
-def _open_folder(folder: Path, weights: str | None = None) -> _Opened:
-    config_file = folder / "config.json"
-    if not config_file.exists():
-        raise LoadError(f"{folder}: no config.json, expected a run, timm or Hugging Face folder")
-    config = _read_json(config_file)
-    names = (weights,) if weights else _WEIGHTS
-    found = next((folder / name for name in names if (folder / name).exists()), None)
-    if found is None:
-        raise LoadError(f"{folder}: no {' or '.join(names)}")
-    opened = _open_file(found)
-    try:
-        if "architecture" in config:
-            _read_timm_config(config, opened)
-        elif config.get("model_type") == "vit_mae":
-            _read_hugging_face_config(config, opened)
-            processor = folder / "preprocessor_config.json"
-            said = _read_json(processor) if processor.exists() else {}
-            for ours, theirs in (("mean", "image_mean"), ("std", "image_std")):
-                if theirs in said:
-                    opened.normalisation[ours] = tuple(said[theirs])
-        else:
-            raise LoadError(
-                f"{config_file}: model type {config.get('model_type')!r}, expected a timm"
-                " architecture or vit_mae"
-            )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise LoadError(f"{config_file}: not as expected: {error!r}") from None
-    return opened
-
-
-def _read_timm_config(config: Mapping[str, Any], opened: _Opened) -> None:
-    pretrained = config.get("pretrained_cfg", config)
-    opened.shape = {
-        "num_heads": config.get("model_args", {}).get("num_heads"),
-        "norm_eps": config.get("norm_eps", 1e-6),
-    }
-    opened.normalisation = {k: tuple(pretrained[k]) for k in ("mean", "std") if k in pretrained}
-
-
-def _read_hugging_face_config(config: Mapping[str, Any], opened: _Opened) -> None:
-    if config["hidden_act"] != "gelu":  # no tensor shows it
-        raise LoadError(f"{opened.source}: hidden_act {config['hidden_act']!r}, expected 'gelu'")
-    opened.shape = {
-        "num_heads": config["num_attention_heads"],
-        "norm_eps": config["layer_norm_eps"],
-    }
-    opened.mae = {
-        "mask_ratio": config["mask_ratio"],
-        "normalise_target": config["norm_pix_loss"],
-        "decoder_heads": config["decoder_num_attention_heads"],
-    }
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        said = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise LoadError(f"{file}: not a readable JSON file: {error}") from None
-    if not isinstance(said, dict):
-        raise LoadError(f"{file}: holds a {type(said).__name__}, expected an object")
-    return said
-
-
-def _open_file(file: Path) -> _Opened:
-    metadata: dict[str, str] = {}
-    mae: dict[str, Any] | None = None
-    try:
-        if file.suffix == ".safetensors":
-            with safe_open(file, framework="pt") as stream:
-                metadata = stream.metadata() or {}
-                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        else:
-            loaded = _unpickle_safely(file)
-            tensors, mae = _tensors_of(loaded, file), _reference_arguments(loaded)
-    except (OSError, SafetensorError, EOFError, RuntimeError) as error:
-        raise LoadError(f"{file}: not a readable checkpoint: {_one_line(error)}") from None
-    tensors = without_prefix(tensors, "module.")
-    if is_hugging_face(tensors):
-        tensors = from_hugging_face(tensors)
-    opened = _Opened(str(file), tensors, mae)
-    if _METADATA_KEY in metadata:
-        try:
-            said = json.loads(metadata[_METADATA_KEY])
-            opened.mae, opened.shape = said, {"norm_eps": said["norm_eps"]}
-            opened.normalisation = {key: tuple(said[key]) for key in ("mean", "std")}
-        except (ValueError, KeyError, TypeError) as error:
-            raise LoadError(
-                f"{file}: metadata '{_METADATA_KEY}' not as expected: {error!r}"
-            ) from None
-    return opened
-
-
-def _unpickle_safely(file: Path) -> Any:
-    """torch.load for tensors and the one other type that released MAE files hold."""
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = _one_line(error)
-        start = reason.find("Unsupported")
-        raise LoadError(
-            f"{file}: refused to unpickle: {reason[max(start, 0) :][:160]}; expected tensors only"
-        ) from None
-    except _BROKEN_PICKLE as error:
-        raise LoadError(f"{file}: not a readable checkpoint: {_one_line(repr(error))}") from None
-
-
-def _tensors_of(loaded: Any, file: Path) -> dict[str, Tensor]:
-    for key in ("model", "state_dict", "model_state_dict"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not (
-        isinstance(loaded, dict)
-        and loaded
-        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in loaded.items())
-    ):
-        raise LoadError(f"{file}: no state dict, expected tensors by name, or under 'model'")
-    return loaded
-
-
-def _reference_arguments(loaded: Any) -> dict[str, Any] | None:
-    """What the options of the reference trainer, kept in its checkpoints, say of the loss."""
-    arguments = loaded.get("args") if isinstance(loaded, dict) else None
-    if not isinstance(arguments, argparse.Namespace):
-        return None
-    pairs = (("mask_ratio", "mask_ratio"), ("normalise_target", "norm_pix_loss"))
-    return {ours: vars(arguments)[theirs] for ours, theirs in pairs if theirs in vars(arguments)}
-
-
-def _open_timm_name(name: str) -> _Opened:
-    import timm
-
-    if not timm.is_model(name):
-        raise LoadError(f"{name}: no such file or folder, and no timm model of that name")
-    try:
-        model = timm.create_model(name, pretrained=True, num_classes=0)
-    except Exception as error:  # the hub's client raises a dozen types when it is out of reach
-        raise LoadError(f"{name}: timm could not get its weights: {_one_line(error)}") from None
-    settings = model.pretrained_cfg
-    normalisation = {key: tuple(settings[key]) for key in ("mean", "std")}
-    return _Opened(name, dict(model.state_dict()), normalisation=normalisation)
-
-
-def _encoder_shape(opened: _Opened, encoder: Mapping[str, Tensor]) -> ViTShape:
+def _encoder_shape(opened: Weights, encoder: Mapping[str, Tensor]) -> ViTShape:
     """Sizes from the tensors; the number of heads, which they do not show, from the size's name."""
     for name, rank in (("cls_token", 3), ("pos_embed", 3), ("patch_embed.proj.weight", 4)):
         if name not in encoder:
@@ -414,7 +220,7 @@ def _encoder_shape(opened: _Opened, encoder: Mapping[str, Tensor]) -> ViTShape:
 
 
 def _mae_config(
-    opened: _Opened, encoder: Mapping[str, Tensor], decoder: Mapping[str, Tensor]
+    opened: Weights, encoder: Mapping[str, Tensor], decoder: Mapping[str, Tensor]
 ) -> MAEConfig:
     said, defaults = dict(opened.mae or {}), MAEConfig()
     try:
@@ -512,10 +318,6 @@ def _place(
     model.load_state_dict(own | placed)
     report.loaded = len(placed)
     return report
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())
 
 
 def _first(names: list[str]) -> str:

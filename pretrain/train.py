@@ -181,6 +181,7 @@ def _run(
     try:
         complete = loop.run(batches, tracker, hooks)
     finally:
+        batches.close()  # an error must not wait for the loader's workers
         if tracker:
             tracker.close()
     with runtime.main_first_error():

@@ -19,11 +19,21 @@ from timm.models import save_for_hf
 
 import pretrain
 from pretrain.errors import UserError
-from pretrain.load import LoadError, init_from, load_encoder, load_mae, save_encoder, save_mae
+from pretrain.load import init_from, load_encoder, load_mae, save_encoder, save_mae
 from pretrain.models.mae import DecoderConfig, MAEConfig, MaskedAutoencoder
+from pretrain.weights import LoadError
 
 DECODER = DecoderConfig(embed_dim=64, depth=2, num_heads=16)  # the reference always has 16 heads
 MEAN, STD = (0.51, 0.42, 0.33), (0.21, 0.26, 0.31)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Tiny tensors gain nothing from threads, and on a busy machine lose a factor of thirty."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def build(seed=0, **changes):
@@ -495,7 +505,7 @@ def test_a_timm_name_with_a_tag_reaches_timm_and_one_line_says_that_the_hub_did_
     )
     assert done.returncode == 1
     *_, last = done.stderr.strip().splitlines()
-    assert last.startswith(f"pretrain.load.LoadError: {name}: timm could not get its weights: ")
+    assert last.startswith(f"pretrain.weights.LoadError: {name}: timm could not get its weights: ")
 
 
 # Starting from other weights.
@@ -660,6 +670,7 @@ class Payload:
         return os.system, (self.command,)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("where", ["alone", "model", "args", "plain pickle", "old format"])
 def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path, where):
     harm = tmp_path / "harm"
@@ -719,6 +730,7 @@ def test_a_truncated_checkpoint_is_refused_wherever_it_ends(tmp_path, kind):
         refusal(cut)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("kind", ["zip", "old", "safetensors"])
 @given(data=st.data())
 @settings(

@@ -19,6 +19,10 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 )
 
+#: What is tried on a file's content, whatever its ending. Pillow knows more, but some of those start
+#: other programs (EPS runs Ghostscript), and none is a way to keep photographs.
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+
 #: Larger images are refused before their pixels are read: a small file can claim any size.
 MAX_PIXELS = 100_000_000
 
@@ -60,7 +64,8 @@ def decode(data: bytes | Path, name: str) -> Pixels:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's notes on odd metadata; faults still raise
-            with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
+            stream = io.BytesIO(data) if isinstance(data, bytes) else data
+            with Image.open(stream, formats=_FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise BadImage(
                         name, f"{image.width} x {image.height} px, expected at most {MAX_PIXELS} px"

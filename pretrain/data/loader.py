@@ -232,20 +232,25 @@ def windows(
 def _leave_signals_to_the_trainer(_worker: int) -> None:
     """A scheduler signals every process; only the trainer may act, the workers must go on.
 
-    They end when the trainer does: the loader tells them, and they watch their parent. SIGTERM is
-    the loader's last resort to end them, so they obey it from the trainer: a worker that ignored it
-    would keep a failed run from ever ending.
+    They end when the trainer tells them to or has ended. SIGTERM is its last resort, so they obey
+    it from the trainer: a worker that ignored it would keep a failed run from ever ending.
     """
     for name in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(name, signal.SIG_IGN)
     trainer = multiprocessing.parent_process()
-    if trainer is not None and hasattr(signal, "sigwaitinfo"):  # macOS has none
+    if trainer is not None and hasattr(signal, "sigtimedwait"):  # macOS has none
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_obey_sigterm, args=(trainer.pid,), daemon=True).start()
+        threading.Thread(target=_end_with, args=(trainer,), daemon=True).start()
 
 
-def _obey_sigterm(sender: int | None) -> None:
-    """Ends this process at a SIGTERM of the sender (a handler in Python is not told who sent it)."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != sender:
-        pass
+def _end_with(trainer: multiprocessing.process.BaseProcess) -> None:
+    """Ends this process at the trainer's SIGTERM or end.
+
+    A handler in Python is not told who sent a signal. Torch's own watch over the parent misses one
+    that ends while the worker starts.
+    """
+    while trainer.is_alive():
+        received = signal.sigtimedwait({signal.SIGTERM}, 1.0)
+        if received is not None and received.si_pid == trainer.pid:
+            break
     os._exit(0)

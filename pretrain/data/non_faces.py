@@ -8,15 +8,15 @@ Source: Lee, Mumford & Huang, "Occlusion models for natural images", IJCV 2001; 
 "Learning to see by looking at noise", NeurIPS 2021.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from pretrain.data.synthetic import CLOTHES, HAIRS, SKINS, WALLS
+from pretrain.data.drawing.colours import CLOTHES, HAIRS, SKINS, WALLS
+from pretrain.data.generated import GeneratedNames, check_integers
 
 KINDS = ("leaves", "noise", "stripes", "tiles")
 _SHARES = (0.5, 0.2, 0.15, 0.15)
@@ -39,32 +39,7 @@ class NonFacesConfig:
 
     def __post_init__(self) -> None:
         """Refuse values outside the documented ranges."""
-        for name, low, high in (("count", 1, 10**9), ("size", 32, 512), ("seed", 0, 2**63)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise ValueError(f"{name} {value!r}, expected an integer in {low}..{high}")
-
-
-class _Names(Sequence[str]):
-    """n0000000, n0000001, ..."""
-
-    def __init__(self, count: int) -> None:
-        self._range = range(count)
-
-    def __len__(self) -> int:
-        return len(self._range)
-
-    def __iter__(self) -> Iterator[str]:
-        return (f"n{i:07d}" for i in self._range)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [f"n{i:07d}" for i in self._range[index]]
-        return f"n{self._range[index]:07d}"
+        check_integers(self, count=(1, 10**9), size=(32, 512), seed=(0, 2**63))
 
 
 class NonFaces:
@@ -75,7 +50,7 @@ class NonFaces:
     def __init__(self, config: NonFacesConfig) -> None:
         """Draws nothing yet."""
         self.config = config
-        self.names = _Names(config.count)
+        self.names = GeneratedNames(config.count, "n{:07d}".format)
 
     def __len__(self) -> int:
         return self.config.count

@@ -59,7 +59,7 @@ def mix(key: np.uint64 | Ids, value: int | np.uint64 | Ids) -> Ids:
 def _finalise(x: Ids) -> Ids:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))  # type: ignore[no-any-return]
+    return x ^ (x >> np.uint64(31))
 
 
 def uniform(

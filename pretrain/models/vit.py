@@ -136,6 +136,14 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
+class _PatchEmbedding(nn.Module):
+    """The projection, under timm's name; :meth:`ViT.embed` applies its weights patch by patch."""
+
+    def __init__(self, width: int, patch_size: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, width, patch_size, stride=patch_size)
+
+
 class ViT(nn.Module):
     """Vision Transformer with timm's parameter names, a class token and fixed positions.
 
@@ -166,8 +174,7 @@ class ViT(nn.Module):
         super().__init__()
         width, patch = shape.embed_dim, shape.patch_size
         self.shape, self.recompute = shape, recompute
-        self.patch_embed = nn.Module()
-        self.patch_embed.proj = nn.Conv2d(3, width, patch, stride=patch)
+        self.patch_embed = _PatchEmbedding(width, patch)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.blocks = transformer_blocks(
             width, shape.depth, shape.num_heads, shape.norm_eps, drop_path_rate
@@ -179,7 +186,7 @@ class ViT(nn.Module):
         self.apply(initialise)
         # As a linear layer over flat patches, not as a convolution (He et al. 2022, appendix A.1).
         nn.init.xavier_uniform_(self.patch_embed.proj.weight.view(width, -1))
-        nn.init.zeros_(self.patch_embed.proj.bias)
+        nn.init.zeros_(self.patch_embed.proj.bias)  # type: ignore[arg-type]
         nn.init.normal_(self.cls_token, std=0.02)
 
     def normalise(self, images: Tensor) -> Tensor:

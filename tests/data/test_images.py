@@ -80,9 +80,7 @@ def test_a_path_and_its_bytes_decode_alike(tmp_path):
 
 
 def test_grey_becomes_three_equal_channels():
-    np.testing.assert_array_equal(
-        decode(encode(NOISE[..., 0]), "x"), grey_as_rgb(NOISE[..., 0])
-    )
+    np.testing.assert_array_equal(decode(encode(NOISE[..., 0]), "x"), grey_as_rgb(NOISE[..., 0]))
 
 
 def test_one_bit_images_become_black_and_white():
@@ -275,9 +273,7 @@ def test_images_stand_upright_whatever_their_exif_orientation(orientation):
 def test_broken_exif_does_not_cost_the_image(exif):
     whole = encode(PICTURE, "JPEG", quality=92)
     segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
-    np.testing.assert_array_equal(
-        decode(whole[:2] + segment + whole[2:], "x"), decode(whole, "x")
-    )
+    np.testing.assert_array_equal(decode(whole[:2] + segment + whole[2:], "x"), decode(whole, "x"))
 
 
 # ------------------------------------------------------------------------------------------ refusals
@@ -426,3 +422,10 @@ def test_a_refusal_survives_pickling():
     assert isinstance(error, UserError)
     assert (error.name, error.reason) == ("a folder/b.jpg", "truncated")
     assert str(error) == "a folder/b.jpg: truncated"
+
+
+def test_formats_that_start_other_programs_are_refused():
+    with pytest.raises(BadImage, match="not an image"):
+        decode(
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n", "x.jpg"
+        )

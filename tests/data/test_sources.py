@@ -48,7 +48,13 @@ def test_names_do_not_depend_on_where_the_folder_lies(tmp_path, monkeypatch):
     link.symlink_to(first)
     monkeypatch.chdir(tmp_path)
     expected = ["one.png", "two/three.png"]
-    for root in (first, second, link, first.relative_to(tmp_path), tmp_path / "first/../first/faces"):
+    for root in (
+        first,
+        second,
+        link,
+        first.relative_to(tmp_path),
+        tmp_path / "first/../first/faces",
+    ):
         assert list(FolderSource(root).names) == expected
     monkeypatch.chdir(first)
     assert list(FolderSource(type(first)(".")).names) == expected

@@ -262,7 +262,9 @@ def test_a_plain_colour_stays():
     image = np.full((33, 47, 3), (255, 0, 128), np.uint8)
     for crop in many_crops(47 / 33, count=20):
         result = apply_crop(image, crop, 24)
-        np.testing.assert_array_equal(result, np.full((24, 24, 3), (255, 0, 128)).transpose(2, 0, 1))
+        np.testing.assert_array_equal(
+            result, np.full((24, 24, 3), (255, 0, 128)).transpose(2, 0, 1)
+        )
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 50), (24, 24)])
