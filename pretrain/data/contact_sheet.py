@@ -1,4 +1,4 @@
-"""Program: ``python -m pretrain.data.contact_sheet``: embedded faces on one sheet, to be looked at."""
+"""Program: ``python -m pretrain.data.contact_sheet``: embedded faces on one sheet, to look at."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 )
 
-#: What is tried on a file's content, whatever its ending. Pillow knows more, but some of those start
-#: other programs (EPS runs Ghostscript), and none is a way to keep photographs.
+#: What is tried on a file's content, whatever its ending. Pillow knows more, but some of those
+#: start other programs (EPS runs Ghostscript), and none is a way to keep photographs.
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
 
 #: Larger images are refused before their pixels are read: a small file can claim any size.
