@@ -164,6 +164,9 @@ def _run(
         _announce(config, runtime, dataset, schedule, order, micro_batches, workers, folder, first)
         settings = defining_fields(config)
         tracker = Tracker(folder, config.log.trackers, first, schedule.steps, settings)
+        _, shown = order.samples(0)
+        seen = dataset[0, shown[: 2 * config.pictures]].images
+        image_grid({"": _as_pictures(seen / 255)}, folder / "pictures" / "samples.png", groups=8)
     hooks = []
     if config.log.pictures_every_epochs:
         every = max(1, round(config.log.pictures_every_epochs * order.steps_per_epoch))

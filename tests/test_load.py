@@ -204,7 +204,7 @@ def test_timm_reads_our_size_mean_and_std(tmp_path):
     theirs = timm.create_model(f"local-dir:{tmp_path / 'encoder'}", pretrained=True)
     said = timm.data.resolve_model_data_config(theirs)
     assert (tuple(said["mean"]), tuple(said["std"])) == (MEAN, STD)
-    assert said["input_size"] == (3, 32, 32)
+    assert tuple(said["input_size"]) == (3, 32, 32)
     assert said["crop_pct"] == 1.0
 
 

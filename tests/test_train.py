@@ -62,7 +62,12 @@ def test_a_run_writes_what_it_promises(tmp_path: Path) -> None:
     }
     pictures = {path.name for path in (tmp_path / "pictures").iterdir()}
     assert pictures == {
-        *("curves.png", "reconstruction-00000002.png", "reconstruction-00000004.png"),
+        *(
+            "samples.png",
+            "curves.png",
+            "reconstruction-00000002.png",
+            "reconstruction-00000004.png",
+        ),
     }
     assert yaml.safe_load((tmp_path / "config.yaml").read_text())["model"]["size"] == "tiny"
     start = json.loads((tmp_path / "run.json").read_text())["starts"][0]
