@@ -64,7 +64,7 @@ _prepare() {
         python=.venv/bin/python
     fi
     if ! _ready "$(command -v "$python")" "$extras"; then
-        echo "installing FacePrior and what it needs into $VIRTUAL_ENV$([ -n "$VIRTUAL_ENV" ] || echo "${CONDA_PREFIX:-}") (once, minutes)"
+        echo "installing FacePrior and what it needs into ${VIRTUAL_ENV:-$CONDA_PREFIX} (once, minutes)"
         "$python" -m pip install --editable ".${extras:+[$extras]}" || return 1
     fi
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,12 @@ from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig, read
 from pretrain.engine.config import defining_fields, dump_config, operational
 from pretrain.engine.loop import Loop, LoopConfig
 from pretrain.engine.optim import OptimConfig, Schedule, build_optimizer, build_schedule
-from pretrain.engine.pictures import Picture, image_grid, plot_curves
 from pretrain.engine.runtime import Runtime, RuntimeConfig, usable_cores
-from pretrain.engine.tracking import LogConfig, Tracker, read_metrics, say
+from pretrain.engine.tracking import LogConfig, Tracker, say
 from pretrain.errors import UserError
-from pretrain.load import init_from, save_encoder, save_mae
+from pretrain.load import init_from
 from pretrain.models.mae import MAEConfig, MaskedAutoencoder
+from pretrain.results import draw_curves, draw_reconstructions, draw_samples, hand_on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,251 +133,191 @@ def pretrain(config: PretrainConfig) -> bool:
     Raises:
         UserError: something the user can mend; its message is one line.
     """
-    started = time.monotonic()
     micro_batches = config.training.micro_batches(int(os.environ.get("WORLD_SIZE", 1)))
     runtime = Runtime(config.runtime, micro_batches)
-    folder = Path(config.output_dir)
     try:
-        return _run(config, runtime, micro_batches, folder, started)
+        return _Run(config, runtime, micro_batches).to_the_end()
     finally:
         runtime.close()
 
 
-def _run(
-    config: PretrainConfig, runtime: Runtime, micro_batches: int, folder: Path, started: float
-) -> bool:
-    dataset = _dataset(config)
-    order = StepOrder(config.seed, dataset.ids, config.training.global_batch_size)
-    schedule = _schedule(config, order, len(dataset))
-    defining = _defining(config, dataset)
-    checkpoint = _claim(config, runtime, folder, defining)
-    loop = _loop(config, runtime, order, schedule, folder, defining)
-    if checkpoint:
-        loop.restore(checkpoint)
-    elif config.init_from:
-        report = init_from(loop.module, config.init_from)
-        if runtime.is_main:
-            say(f"init_from {config.init_from}: {report}")
-    first = loop.progress.step
-    workers = _workers(config, runtime)
-    tracker = None
-    if runtime.is_main:
-        _announce(config, runtime, dataset, schedule, order, micro_batches, workers, folder, first)
-        settings = defining_fields(config)
-        tracker = Tracker(folder, config.log.trackers, first, schedule.steps, settings)
-        _, shown = order.samples(0)
-        seen = dataset[0, shown[: 2 * config.pictures]].images
-        image_grid({"": _as_pictures(seen / 255)}, folder / "pictures" / "samples.png", groups=8)
-    hooks = []
-    if config.log.pictures_every_epochs:
-        every = max(1, round(config.log.pictures_every_epochs * order.steps_per_epoch))
-        hooks = [(every, lambda step: _pictures(config, loop, dataset, folder, step))]
-    batches = windows(
-        dataset,
-        order,
-        rank=runtime.rank,
-        world_size=runtime.world_size,
-        micro_batches=micro_batches,
-        steps=range(first, schedule.steps),
-        workers=workers,
-        pin_memory=runtime.device.type == "cuda",
-    )
-    try:
-        complete = loop.run(batches, tracker, hooks)
-    finally:
-        batches.close()  # an error must not wait for the loader's workers
-        if tracker:
-            tracker.close()
-    with runtime.main_first_error():
-        if runtime.is_main:
-            _finish(config, loop, dataset, folder, complete, time.monotonic() - started)
-    return complete
+class _Run:
+    """The parts of one run of stage one, put together in the order in which they can be refused."""
 
-
-def _dataset(config: PretrainConfig) -> MaskedImages:
-    return MaskedImages(
-        open_source(config.data),
-        seed=config.seed,
-        image_size=config.model.image_size,
-        num_patches=config.model.encoder_shape.num_patches,
-        augmentation=config.data.augmentation,
-    )
-
-
-def _schedule(config: PretrainConfig, order: StepOrder, images: int) -> Schedule:
-    if not order.steps_per_epoch:
-        raise UserError(
-            f"data.source {config.data.source}: {images} images, expected at least one step of"
-            f" {config.training.global_batch_size} (training.global_batch_size)"
+    def __init__(self, config: PretrainConfig, runtime: Runtime, micro_batches: int) -> None:
+        self.started = time.monotonic()
+        self.config, self.runtime, self.micro_batches = config, runtime, micro_batches
+        self.folder = Path(config.output_dir)
+        self.dataset = MaskedImages(
+            open_source(config.data),
+            seed=config.seed,
+            image_size=config.model.image_size,
+            num_patches=config.model.encoder_shape.num_patches,
+            augmentation=config.data.augmentation,
         )
-    try:
-        return build_schedule(
-            config.optim,
-            global_batch_size=config.training.global_batch_size,
-            steps_per_epoch=order.steps_per_epoch,
-            epochs=config.training.epochs,
+        self.order = StepOrder(config.seed, self.dataset.ids, config.training.global_batch_size)
+        self.schedule = self._schedule()
+        self.defining = self._defining()
+        checkpoint = self._claim_folder()
+        self.model = self._model(fresh=checkpoint is None)
+        self.loop = Loop(
+            runtime=runtime,
+            model=self.model,
+            optimizer=build_optimizer(self.model, config.optim),
+            objective=MaskedReconstruction(config.model, self.model.visible),
+            schedule=self.schedule,
+            training=config.training,
+            saving=config.checkpoint,
+            log_every_steps=config.log.every_steps,
+            steps_per_epoch=self.order.steps_per_epoch,
+            folder=self.folder,
+            seed=config.seed,
+            optim=config.optim,
+            defining=self.defining,
         )
-    except ValueError as error:
-        raise UserError(str(error)) from None
+        if checkpoint:
+            self.loop.restore(checkpoint)
+        self.first_step = self.loop.progress.step
 
+    def to_the_end(self) -> bool:
+        """Trains and hands on the result; False after a stop signal."""
+        workers = self._workers()
+        tracker = self._announce(workers) if self.runtime.is_main else None
+        batches = windows(
+            self.dataset,
+            self.order,
+            rank=self.runtime.rank,
+            world_size=self.runtime.world_size,
+            micro_batches=self.micro_batches,
+            steps=range(self.first_step, self.schedule.steps),
+            workers=workers,
+            pin_memory=self.runtime.device.type == "cuda",
+        )
+        try:
+            complete = self.loop.run(batches, tracker, self._hooks())
+        finally:
+            batches.close()  # an error must not wait for the loader's workers
+            if tracker:
+                tracker.close()
+        with self.runtime.main_first_error():
+            if self.runtime.is_main:
+                self._finish(complete)
+        return complete
 
-def _defining(config: PretrainConfig, dataset: MaskedImages) -> dict[str, Any]:
-    """Config fields and the images themselves, without the sections of unused sources."""
-    fields = {
-        key: value
-        for key, value in defining_fields(config).items()
-        if not key.startswith(("data.synthetic.", "data.non_faces."))
-        or key.split(".")[1] == config.data.source
-    }
-    return fields | {"images": fingerprint(dataset.ids)}
+    def _schedule(self) -> Schedule:
+        training = self.config.training
+        if not self.order.steps_per_epoch:
+            raise UserError(
+                f"data.source {self.config.data.source}: {len(self.dataset)} images, expected at"
+                f" least one step of {training.global_batch_size} (training.global_batch_size)"
+            )
+        try:
+            return build_schedule(
+                self.config.optim,
+                global_batch_size=training.global_batch_size,
+                steps_per_epoch=self.order.steps_per_epoch,
+                epochs=training.epochs,
+            )
+        except ValueError as error:
+            raise UserError(str(error)) from None
 
+    def _defining(self) -> dict[str, Any]:
+        """Config fields and the images themselves, without the sections of unused sources."""
+        fields = {
+            key: value
+            for key, value in defining_fields(self.config).items()
+            if not key.startswith(("data.synthetic.", "data.non_faces."))
+            or key.split(".")[1] == self.config.data.source
+        }
+        return fields | {"images": fingerprint(self.dataset.ids)}
 
-def _claim(
-    config: PretrainConfig, runtime: Runtime, folder: Path, defining: dict[str, Any]
-) -> Checkpoint | None:
-    """The main process chooses where to start; all read the same checkpoint."""
-    path: Path | None = None
-    with runtime.main_first_error():
-        if runtime.is_main:
-            checkpoint, rejected = run_folder.claim(folder, config.resume)
-            for reason in rejected:
-                say(f"passed over a torn checkpoint: {reason}")
-            if checkpoint:
-                run_folder.refuse_other_run(checkpoint, defining)
-                path = checkpoint.path
-            run_folder.write_text(folder / "config.yaml", dump_config(config))
-    path = runtime.decide(path)
-    return read(path) if path else None
+    def _claim_folder(self) -> Checkpoint | None:
+        """The main process chooses where to start; all read the same checkpoint."""
+        path: Path | None = None
+        with self.runtime.main_first_error():
+            if self.runtime.is_main:
+                checkpoint, rejected = run_folder.claim(self.folder, self.config.resume)
+                for reason in rejected:
+                    say(f"passed over a torn checkpoint: {reason}")
+                if checkpoint:
+                    run_folder.refuse_other_run(checkpoint, self.defining)
+                    path = checkpoint.path
+                run_folder.write_text(self.folder / "config.yaml", dump_config(self.config))
+        path = self.runtime.decide(path)
+        return read(path) if path else None
 
+    def _model(self, fresh: bool) -> MaskedAutoencoder:
+        torch.manual_seed(self.config.seed)
+        model = MaskedAutoencoder(self.config.model)
+        if fresh and self.config.init_from:
+            report = init_from(model, self.config.init_from)
+            if self.runtime.is_main:
+                say(f"init_from {self.config.init_from}: {report}")
+        return model.to(self.runtime.device)
 
-def _loop(
-    config: PretrainConfig,
-    runtime: Runtime,
-    order: StepOrder,
-    schedule: Schedule,
-    folder: Path,
-    defining: dict[str, Any],
-) -> Loop:
-    torch.manual_seed(config.seed)
-    model = MaskedAutoencoder(config.model)
-    objective = MaskedReconstruction(config.model, model.visible)
-    model.to(runtime.device)
-    return Loop(
-        runtime=runtime,
-        model=model,
-        optimizer=build_optimizer(model, config.optim),
-        objective=objective,
-        schedule=schedule,
-        training=config.training,
-        saving=config.checkpoint,
-        log_every_steps=config.log.every_steps,
-        steps_per_epoch=order.steps_per_epoch,
-        folder=folder,
-        seed=config.seed,
-        optim=config.optim,
-        defining=defining,
-    )
+    def _workers(self) -> int:
+        """On a GPU the cores that are left; on a CPU one, since the model needs them too."""
+        if self.config.data.workers is not None:
+            return self.config.data.workers
+        if self.runtime.device.type == "cpu":
+            return 1
+        local = int(os.environ.get("LOCAL_WORLD_SIZE", self.runtime.world_size))
+        return min(8, max(1, usable_cores() // local - 1))
 
+    def _announce(self, workers: int) -> Tracker:
+        """Says and records what is about to run, and shows what goes in."""
+        facts = self.runtime.describe() | {
+            "images": len(self.dataset),
+            "source": self.config.data.source,
+            "global_batch_size": self.config.training.global_batch_size,
+            "micro_batches": self.micro_batches,
+            "workers": workers,
+            "steps_per_epoch": self.order.steps_per_epoch,
+            "steps": self.schedule.steps,
+            "warmup_steps": self.schedule.warmup_steps,
+            "peak_lr": self.schedule.peak_lr,
+            "seed": self.config.seed,
+            "first_step": self.first_step,
+        }
+        run_folder.record_start(self.folder, facts)
+        resumed = f", resumed at step {self.first_step}" if self.first_step else ""
+        say(f"run folder {self.folder}{resumed}")
+        say("  ".join(f"{key} {value}" for key, value in facts.items()))
+        draw_samples(self.dataset, self.order, 2 * self.config.pictures, self.folder)
+        settings = defining_fields(self.config)
+        names = self.config.log.trackers
+        return Tracker(self.folder, names, self.first_step, self.schedule.steps, settings)
 
-def _workers(config: PretrainConfig, runtime: Runtime) -> int:
-    """On a GPU the cores that are left; on a CPU one, since the model needs them too."""
-    if config.data.workers is not None:
-        return config.data.workers
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", runtime.world_size))
-    return 1 if runtime.device.type == "cpu" else min(8, max(1, usable_cores() // local - 1))
+    def _hooks(self) -> list[tuple[int, Callable[[int], object]]]:
+        epochs = self.config.log.pictures_every_epochs
+        if not (epochs and self.runtime.is_main):
+            return []
+        return [(max(1, round(epochs * self.order.steps_per_epoch)), self._draw)]
 
+    def _draw(self, step: int) -> Path:
+        """Pictures of the run as it stands."""
+        size, source = self.config.model.size, self.config.data.source
+        drawn = " (drawn images)" if source in ("synthetic", "non_faces") else ""
+        draw_curves(self.folder, f"masked autoencoder, ViT-{size}{drawn}")
+        examples = self.dataset.examples(min(self.config.pictures, len(self.dataset)))
+        return draw_reconstructions(self.model, examples.to(self.runtime.device), step, self.folder)
 
-def _announce(
-    config: PretrainConfig,
-    runtime: Runtime,
-    dataset: MaskedImages,
-    schedule: Schedule,
-    order: StepOrder,
-    micro_batches: int,
-    workers: int,
-    folder: Path,
-    first: int,
-) -> None:
-    facts = runtime.describe() | {
-        "images": len(dataset),
-        "source": config.data.source,
-        "global_batch_size": config.training.global_batch_size,
-        "micro_batches": micro_batches,
-        "workers": workers,
-        "steps_per_epoch": order.steps_per_epoch,
-        "steps": schedule.steps,
-        "warmup_steps": schedule.warmup_steps,
-        "peak_lr": schedule.peak_lr,
-        "seed": config.seed,
-        "first_step": first,
-    }
-    run_folder.record_start(folder, facts)
-    say(f"run folder {folder}" + (f", resumed at step {first}" if first else ""))
-    say("  ".join(f"{key} {value}" for key, value in facts.items()))
-
-
-def _pictures(
-    config: PretrainConfig, loop: Loop, dataset: MaskedImages, folder: Path, step: int
-) -> None:
-    """Reconstructions of the same images under the same masks, and the curves."""
-    if not loop.runtime.is_main:
-        return
-    model = loop.module
-    assert isinstance(model, MaskedAutoencoder)
-    examples = dataset.examples(min(config.pictures, len(dataset))).to(loop.runtime.device)
-    model.eval()
-    made = model.reconstruct(examples.images, examples.noise)
-    model.train()
-    columns = {
-        "original": _as_pictures(made.original),
-        "masked": _as_pictures(made.masked),
-        "reconstruction": _as_pictures(made.reconstruction),
-    }
-    pictures = folder / "pictures"
-    image_grid(columns, pictures / f"reconstruction-{step:08d}.png", groups=2)
-    drawn = " (drawn images)" if config.data.source in ("synthetic", "non_faces") else ""
-    plot_curves(
-        read_metrics(folder),
-        pictures / "curves.png",
-        f"masked autoencoder, ViT-{config.model.size}{drawn}",
-    )
-
-
-def _as_pictures(images: Tensor) -> list[Picture]:
-    return list((images * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
-
-
-def _finish(
-    config: PretrainConfig,
-    loop: Loop,
-    dataset: MaskedImages,
-    folder: Path,
-    complete: bool,
-    seconds: float,
-) -> None:
-    bad = loop.progress.bad
-    run_folder.record_end(
-        folder,
-        {
+    def _finish(self, complete: bool) -> None:
+        progress = self.loop.progress
+        if complete:
+            hand_on(self.model, self.loop.average, self.folder)
+            picture = self._draw(progress.step)
+            print(f"encoder         {self.folder / 'encoder'}")
+            print(f"reconstruction  {picture}")
+        else:
+            say(f"stopped at step {progress.step}, saved; go on with --resume auto")
+        if progress.bad:
+            say(f"{len(progress.bad)} bad image(s) were replaced; run.json names them")
+        ending = {
             "complete": complete,
-            "step": loop.progress.step,
-            "seconds": round(seconds, 1),
-            "skipped_steps": int(loop.progress.skipped.item()),
-            "bad_images": bad,
-        },
-    )
-    if bad:
-        say(f"{len(bad)} bad image(s) were replaced; run.json names them")
-    if not complete:
-        say(f"stopped at step {loop.progress.step}, saved; go on with --resume auto")
-        return
-    model = loop.module
-    assert isinstance(model, MaskedAutoencoder)
-    if loop.average:  # what is handed on are the averaged weights, the checkpoint keeps both
-        for name, parameter in model.named_parameters():
-            parameter.data.copy_(loop.average.weights[name])
-    save_mae(model, folder / "mae.safetensors")
-    save_encoder(model, folder / "encoder")
-    _pictures(config, loop, dataset, folder, loop.progress.step)
-    print(f"encoder         {folder / 'encoder'}")
-    print(f"reconstruction  {folder / 'pictures' / f'reconstruction-{loop.progress.step:08d}.png'}")
+            "step": progress.step,
+            "seconds": round(time.monotonic() - self.started, 1),
+            "skipped_steps": int(progress.skipped.item()),
+            "bad_images": progress.bad,
+        }
+        run_folder.record_end(self.folder, ending)

@@ -16,7 +16,13 @@ FORBIDDEN = {
     "pretrain/engine": ["pretrain.models", "pretrain.data", "pretrain.load", "pretrain.train"],
     "pretrain/models": [
         *("pretrain.data", "pretrain.engine"),
-        *("pretrain.load", "pretrain.train", "pretrain.weights"),
+        *(
+            "pretrain.load",
+            "pretrain.results",
+            "pretrain.save",
+            "pretrain.train",
+            "pretrain.weights",
+        ),
     ],
     "pretrain/data": ["pretrain.models", "pretrain.load", "pretrain.train"],
 }

@@ -19,8 +19,9 @@ from timm.models import save_for_hf
 
 import pretrain
 from pretrain.errors import UserError
-from pretrain.load import init_from, load_encoder, load_mae, save_encoder, save_mae
+from pretrain.load import init_from, load_encoder, load_mae
 from pretrain.models.mae import DecoderConfig, MAEConfig, MaskedAutoencoder
+from pretrain.save import save_encoder, save_mae
 from pretrain.weights import LoadError
 
 DECODER = DecoderConfig(embed_dim=64, depth=2, num_heads=16)  # the reference always has 16 heads

@@ -19,7 +19,15 @@ from torch import Tensor, nn
 from pretrain.engine import checkpoint as checkpoints
 from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig
 from pretrain.engine.config import operational
-from pretrain.engine.optim import OptimConfig, Schedule, WeightAverage, set_lr
+from pretrain.engine.optim import (
+    OptimConfig,
+    Schedule,
+    WeightAverage,
+    load_optimizer_tensors,
+    optimizer_tensors,
+    set_lr,
+)
+from pretrain.engine.progress import Progress
 from pretrain.engine.runtime import Runtime, StopSignal
 from pretrain.engine.tracking import Tracker, say
 from pretrain.errors import UserError
@@ -100,57 +108,6 @@ class Objective(Protocol):
         """Weighted sum of the losses over the valid entries of each task, [tasks], float32."""
 
 
-@dataclass
-class Progress:
-    """Where a run stands: all that a checkpoint holds beside tensors.
-
-    Attributes:
-        step: optimiser steps done, skipped ones included.
-        logged_step: the last log point.
-        loss_sums: [tasks] sums since then of the step losses (this process's share, not yet
-            summed over processes), skipped steps left out.
-        norm_sum: sum since then of the gradient norms, skipped steps left out.
-        skipped: steps skipped in all, as a tensor on the device.
-        skipped_since: of these, since the last log point.
-        streak: skipped in a row up to now.
-        longest: longest such row since the last log point.
-        bad: unreadable images this process met, name to reason.
-    """
-
-    step: int
-    logged_step: int
-    loss_sums: Tensor
-    norm_sum: Tensor
-    skipped: Tensor
-    skipped_since: Tensor
-    streak: Tensor
-    longest: Tensor
-    bad: dict[str, str]
-
-    _SCALARS = ("norm_sum", "skipped", "skipped_since", "streak", "longest")
-
-    @classmethod
-    def new(cls, tasks: int, device: torch.device) -> Progress:
-        """A run that has not begun."""
-        zeros = torch.zeros(tasks + len(cls._SCALARS), dtype=torch.float64, device=device)
-        scalars = {name: zeros[tasks + i].clone() for i, name in enumerate(cls._SCALARS)}
-        return cls(step=0, logged_step=0, loss_sums=zeros[:tasks].clone(), bad={}, **scalars)
-
-    def to_json(self, total: Callable[[Tensor], Tensor]) -> dict[str, Any]:
-        """JSON values; ``total`` sums over processes."""
-        scalars = {name: getattr(self, name).item() for name in self._SCALARS}
-        sums = total(self.loss_sums).tolist()
-        return {"step": self.step, "logged_step": self.logged_step, "loss_sums": sums, **scalars}
-
-    def restore(self, state: dict[str, Any], is_main: bool) -> None:
-        """Takes over what :meth:`to_json` gave; the sums go to the main process alone."""
-        self.step, self.logged_step = state["step"], state["logged_step"]
-        if is_main:
-            self.loss_sums.copy_(torch.tensor(state["loss_sums"], dtype=torch.float64))
-        for name in self._SCALARS:
-            getattr(self, name).fill_(state[name])
-
-
 class Loop:
     """Trains a model to the end of its schedule, or to a stop signal.
 
@@ -208,7 +165,7 @@ class Loop:
         self,
         windows: Iterator[Sequence[Batch]],
         tracker: Tracker | None,
-        hooks: Sequence[tuple[int, Callable[[int], None]]] = (),
+        hooks: Sequence[tuple[int, Callable[[int], object]]] = (),
     ) -> bool:
         """Runs from the current step to the last.
 
@@ -375,24 +332,3 @@ class Loop:
                 if name not in self.progress.bad:
                     self.progress.bad[name] = reason
                     say(f"bad image {name}: {reason}; another one takes its place")
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, Tensor]:
-    """The optimiser's state as ``{"exp_avg/blocks.0.attn.qkv.weight": tensor}``."""
-    names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
-    return {
-        f"{key}/{names[parameter]}": value
-        for parameter, entries in optimizer.state.items()
-        for key, value in entries.items()
-    }
-
-
-def load_optimizer_tensors(
-    optimizer: torch.optim.Optimizer, module: nn.Module, tensors: dict[str, Tensor]
-) -> None:
-    """Puts back what :func:`optimizer_tensors` gave."""
-    parameters = dict(module.named_parameters())
-    for entry, value in tensors.items():
-        key, _, name = entry.partition("/")
-        parameter = parameters[name]
-        optimizer.state[parameter][key] = value.to(parameter.device)

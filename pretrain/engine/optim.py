@@ -141,3 +141,24 @@ class WeightAverage:
         """Takes over saved averages."""
         for name, value in weights.items():
             self.weights[name].copy_(value)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, Tensor]:
+    """The optimiser's state as ``{"exp_avg/blocks.0.attn.qkv.weight": tensor}``."""
+    names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
+    return {
+        f"{key}/{names[parameter]}": value
+        for parameter, entries in optimizer.state.items()
+        for key, value in entries.items()
+    }
+
+
+def load_optimizer_tensors(
+    optimizer: torch.optim.Optimizer, module: nn.Module, tensors: dict[str, Tensor]
+) -> None:
+    """Puts back what :func:`optimizer_tensors` gave."""
+    parameters = dict(module.named_parameters())
+    for entry, value in tensors.items():
+        key, _, name = entry.partition("/")
+        parameter = parameters[name]
+        optimizer.state[parameter][key] = value.to(parameter.device)
