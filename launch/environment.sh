@@ -52,7 +52,10 @@ _python() { # the first Python that is new enough
 _prepare() {
     local extras=$1 python
     if [ -n "${VIRTUAL_ENV:-}" ] || [ -n "${CONDA_PREFIX:-}" ]; then
-        python=$(command -v python) || return 1
+        python=$(command -v python) || {
+            echo "error: ${VIRTUAL_ENV:-$CONDA_PREFIX}: active, but there is no python on PATH" >&2
+            return 1
+        }
     else
         if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
             python=$(_python) || return 1
@@ -61,9 +64,9 @@ _prepare() {
         fi
         # shellcheck disable=SC1091
         source .venv/bin/activate
-        python=.venv/bin/python
+        python=$PWD/.venv/bin/python
     fi
-    if ! _ready "$(command -v "$python")" "$extras"; then
+    if ! _ready "$python" "$extras"; then
         echo "installing FacePrior and what it needs into ${VIRTUAL_ENV:-$CONDA_PREFIX} (once, minutes)"
         "$python" -m pip install --editable ".${extras:+[$extras]}" || return 1
     fi

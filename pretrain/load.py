@@ -67,7 +67,9 @@ def load_encoder(path: str | Path) -> tuple[ViT, LoadReport]:
     """
     opened = open_weights(path, part="encoder")
     encoder, decoder = split_decoder(opened.tensors)
-    encoder = {name: value for name, value in encoder.items() if not name.startswith(_HEADS)}
+    heads = [name for name in encoder if name.startswith(_HEADS)]
+    for name in heads:
+        del encoder[name]
     shape = _encoder_shape(opened, encoder)
     defaults = MAEConfig()
     model = ViT(
@@ -76,7 +78,7 @@ def load_encoder(path: str | Path) -> tuple[ViT, LoadReport]:
         opened.normalisation.get("std", defaults.std),
     )
     report = _place(model, encoder, opened.source)
-    report.unexpected += sorted(decoder)  # known to be there, and of no use here
+    report.unexpected += sorted([*decoder, *heads])  # known to be there, and of no use here
     return model.eval(), report
 
 
@@ -116,10 +118,13 @@ def init_from(model: nn.Module, path: str | Path) -> LoadReport:
         LoadError: the encoder's tensors are not all there, or one of them has another shape.
     """
     opened = open_weights(path, part="mae.safetensors")
-    tensors = {n: v for n, v in opened.tensors.items() if not n.startswith(_HEADS)}
-    return _place(
+    heads = [name for name in opened.tensors if name.startswith(_HEADS)]
+    tensors = {name: value for name, value in opened.tensors.items() if name not in heads}
+    report = _place(
         model, to_autoencoder(tensors), opened.source, may_miss=("decoder_", "mask_token")
     )
+    report.unexpected += sorted(heads)
+    return report
 
 
 def _encoder_shape(opened: Weights, encoder: Mapping[str, Tensor]) -> ViTShape:

@@ -1,11 +1,15 @@
 """Program: ``accelerate launch pretrain/main.py --config configs/pretrain/X.yaml [overrides]``."""
 
+import errno
 import sys
 
 from pretrain.engine.config import parse_config
 from pretrain.engine.runtime import EXIT_STOPPED
 from pretrain.errors import UserError
 from pretrain.train import PretrainConfig, pretrain
+
+#: What a disk can do to any write (trackers write for themselves).
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
 def main() -> int:
@@ -19,8 +23,13 @@ def main() -> int:
         config = parse_config(PretrainConfig, None, "accelerate launch pretrain/main.py")
         return 0 if pretrain(config) else EXIT_STOPPED
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        message = str(error)
+    except OSError as error:
+        if error.errno not in _DISK_FAULTS:
+            raise
+        message = f"{error.filename or 'disk'}: {error.strerror}"
+    print(f"error: {message}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pretrain.engine.run_folder import RunFolderError, write_text
 from pretrain.models.mae import MaskedAutoencoder
 from pretrain.models.names import to_published
-from pretrain.weights import METADATA_KEY, LoadError
+from pretrain.weights import METADATA_KEY
 
 _TIMM_NAMES = {
     "tiny": "vit_tiny_patch16_224",
@@ -57,12 +58,8 @@ def save_encoder(model: MaskedAutoencoder, folder: Path) -> None:
             "classifier": "head",
         },
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_tensors(model.encoder.state_dict(), folder / "model.safetensors", {"format": "pt"})
-        (folder / "config.json").write_text(json.dumps(description, indent=1) + "\n")
-    except OSError as error:
-        raise LoadError(f"{folder}: cannot write: {error}") from None
+    write_text(folder / "config.json", json.dumps(description, indent=1) + "\n")
+    _write_tensors(model.encoder.state_dict(), folder / "model.safetensors", {"format": "pt"})
 
 
 def _write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
@@ -72,4 +69,4 @@ def _write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str
         draft.replace(path)
     except (OSError, SafetensorError) as error:
         draft.unlink(missing_ok=True)
-        raise LoadError(f"{path}: cannot write: {error}") from None
+        raise RunFolderError(f"{path}: cannot write: {error}") from None

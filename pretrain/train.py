@@ -23,7 +23,7 @@ from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig, read
 from pretrain.engine.config import defining_fields, dump_config, operational
 from pretrain.engine.loop import Loop, LoopConfig
 from pretrain.engine.optim import OptimConfig, Schedule, build_optimizer, build_schedule
-from pretrain.engine.runtime import Runtime, RuntimeConfig, usable_cores
+from pretrain.engine.runtime import Runtime, RuntimeConfig, StopSignal, usable_cores
 from pretrain.engine.tracking import LogConfig, Tracker, say
 from pretrain.errors import UserError
 from pretrain.load import init_from
@@ -91,9 +91,11 @@ class PretrainConfig:
     log: LogConfig = field(default_factory=LogConfig, metadata={"operational": True})
 
     def __post_init__(self) -> None:
-        """Refuses a negative seed and an empty grid."""
-        if self.seed < 0:
-            raise ValueError(f"seed {self.seed}, expected 0 or more")
+        """Refuses a seed that torch cannot take, no folder and an empty grid."""
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed {self.seed}, expected at least 0 and below 2**63")
+        if not self.output_dir:
+            raise ValueError("output_dir '', expected a folder")
         if self.pictures < 1:
             raise ValueError(f"pictures {self.pictures}, expected at least 1")
 
@@ -134,11 +136,12 @@ def pretrain(config: PretrainConfig) -> bool:
         UserError: something the user can mend; its message is one line.
     """
     micro_batches = config.training.micro_batches(int(os.environ.get("WORLD_SIZE", 1)))
-    runtime = Runtime(config.runtime, micro_batches)
-    try:
-        return _Run(config, runtime, micro_batches).to_the_end()
-    finally:
-        runtime.close()
+    with StopSignal() as stop:
+        runtime = Runtime(config.runtime, micro_batches)
+        try:
+            return _Run(config, runtime, micro_batches).to_the_end(stop)
+        finally:
+            runtime.close()
 
 
 class _Run:
@@ -147,7 +150,7 @@ class _Run:
     def __init__(self, config: PretrainConfig, runtime: Runtime, micro_batches: int) -> None:
         self.started = time.monotonic()
         self.config, self.runtime, self.micro_batches = config, runtime, micro_batches
-        self.folder = Path(config.output_dir)
+        self.folder = Path(config.output_dir).expanduser()
         self.dataset = MaskedImages(
             open_source(config.data),
             seed=config.seed,
@@ -179,10 +182,13 @@ class _Run:
             self.loop.restore(checkpoint)
         self.first_step = self.loop.progress.step
 
-    def to_the_end(self) -> bool:
+    def to_the_end(self, stop: StopSignal) -> bool:
         """Trains and hands on the result; False after a stop signal."""
         workers = self._workers()
-        tracker = self._announce(workers) if self.runtime.is_main else None
+        tracker = None
+        with self.runtime.main_first_error():
+            if self.runtime.is_main:
+                tracker = self._announce(workers)
         batches = windows(
             self.dataset,
             self.order,
@@ -194,7 +200,7 @@ class _Run:
             pin_memory=self.runtime.device.type == "cuda",
         )
         try:
-            complete = self.loop.run(batches, tracker, self._hooks())
+            complete = self.loop.run(batches, tracker, self._hooks(), stop)
         finally:
             batches.close()  # an error must not wait for the loader's workers
             if tracker:
@@ -233,18 +239,14 @@ class _Run:
 
     def _claim_folder(self) -> Checkpoint | None:
         """The main process chooses where to start; all read the same checkpoint."""
-        path: Path | None = None
+        checkpoint: Checkpoint | None = None
         with self.runtime.main_first_error():
             if self.runtime.is_main:
-                checkpoint, rejected = run_folder.claim(self.folder, self.config.resume)
-                for reason in rejected:
-                    say(f"passed over a torn checkpoint: {reason}")
-                if checkpoint:
-                    run_folder.refuse_other_run(checkpoint, self.defining)
-                    path = checkpoint.path
-                run_folder.write_text(self.folder / "config.yaml", dump_config(self.config))
-        path = self.runtime.decide(path)
-        return read(path) if path else None
+                checkpoint, notes = run_folder.claim(self.folder, self.config.resume, self.defining)
+                for note in notes:
+                    say(note)
+        path = self.runtime.decide(checkpoint.path if checkpoint else None)
+        return read(path) if path and not checkpoint else checkpoint
 
     def _model(self, fresh: bool) -> MaskedAutoencoder:
         torch.manual_seed(self.config.seed)
@@ -279,14 +281,16 @@ class _Run:
             "seed": self.config.seed,
             "first_step": self.first_step,
         }
-        run_folder.record_start(self.folder, facts)
+        settings, names = defining_fields(self.config), self.config.log.trackers
+        tracker = Tracker(self.folder, names, self.first_step, self.schedule.steps, settings)
+        # From here on the folder holds a run: everything that can be refused has been built.
+        run_folder.write_text(self.folder / "config.yaml", dump_config(self.config))
+        run_folder.record_start(self.folder, facts | {"defining": self.defining})
         resumed = f", resumed at step {self.first_step}" if self.first_step else ""
         say(f"run folder {self.folder}{resumed}")
         say("  ".join(f"{key} {value}" for key, value in facts.items()))
         draw_samples(self.dataset, self.order, 2 * self.config.pictures, self.folder)
-        settings = defining_fields(self.config)
-        names = self.config.log.trackers
-        return Tracker(self.folder, names, self.first_step, self.schedule.steps, settings)
+        return tracker
 
     def _hooks(self) -> list[tuple[int, Callable[[int], object]]]:
         epochs = self.config.log.pictures_every_epochs
@@ -311,13 +315,15 @@ class _Run:
             print(f"reconstruction  {picture}")
         else:
             say(f"stopped at step {progress.step}, saved; go on with --resume auto")
+        if skipped := int(progress.skipped.item()):
+            say(f"{skipped} of {progress.step} steps were skipped: non-finite gradients")
         if progress.bad:
             say(f"{len(progress.bad)} bad image(s) were replaced; run.json names them")
         ending = {
             "complete": complete,
             "step": progress.step,
             "seconds": round(time.monotonic() - self.started, 1),
-            "skipped_steps": int(progress.skipped.item()),
+            "skipped_steps": skipped,
             "bad_images": progress.bad,
         }
         run_folder.record_end(self.folder, ending)

@@ -1,6 +1,7 @@
 """The program from outside: exit codes, one-line errors, signals, two processes."""
 
 import json
+import os
 import resource
 import signal
 from pathlib import Path
@@ -53,12 +54,14 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_stands(tmp_path: Path) 
 def test_a_stop_signal_saves_exits_75_and_resumes_to_the_same_end(
     tmp_path: Path, name: str
 ) -> None:
+    # The whole group gets it, loader workers and all, as from a scheduler.
     arguments = (PRETRAIN, *SHORT, "--training.epochs", "4", "--checkpoint.every_minutes", "null")
+    arguments += ("--data.workers", "1", "--runtime.threads", "2")
     process = start(*arguments, "--output_dir", tmp_path / "stopped")
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("step 5/"):
-            process.send_signal(getattr(signal, name))
+            os.killpg(process.pid, getattr(signal, name))
             break
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 75, errors
@@ -71,6 +74,15 @@ def test_a_stop_signal_saves_exits_75_and_resumes_to_the_same_end(
         read_metrics(tmp_path / "stopped"), read_metrics(tmp_path / "whole"), strict=True
     ):
         assert (a["step"], a["loss"], a["grad_norm"]) == (b["step"], b["loss"], b["grad_norm"])
+
+
+def test_a_signal_before_the_first_step_is_obeyed_after_it(tmp_path: Path) -> None:
+    process = start(PRETRAIN, *SHORT, "--output_dir", tmp_path / "run")
+    assert process.stderr is not None
+    assert "run folder" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 75, errors
 
 
 @pytest.mark.distributed

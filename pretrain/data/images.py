@@ -36,8 +36,10 @@ class BadImage(UserError):  # noqa: N818 - it is what it says, not a fault of th
     """
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name}: {reason}")
-        self.name, self.reason = name, reason
+        # A name may hold anything but a slash; a line break in it must not become one in a log.
+        self.name = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+        self.reason = reason
+        super().__init__(f"{self.name}: {reason}")
 
     def __reduce__(self) -> tuple[type[BadImage], tuple[str, str]]:
         """Worker processes hand it over."""
@@ -61,6 +63,8 @@ def decode(data: bytes | Path, name: str) -> Pixels:
     Raises:
         BadImage: not an image, truncated, or above :data:`MAX_PIXELS`.
     """
+    if isinstance(data, Path) and data.exists() and not data.is_file():
+        raise BadImage(name, "not a regular file")  # a pipe would keep its reader waiting
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's notes on odd metadata; faults still raise

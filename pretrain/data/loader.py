@@ -37,6 +37,8 @@ MAX_REPLACEMENTS = 100
 #: Rounding to float32 turns the highest draws into 1.0, which is outside of [0, 1).
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
+_STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
+
 #: One micro-batch as the sampler names it: epoch and indices.
 Request = tuple[int, NDArray[np.int64]]
 
@@ -116,7 +118,7 @@ class MaskedImages(Dataset[Batch]):
     def examples(self, count: int) -> Batch:
         """The same images in every run of a seed, uncropped, with one fixed mask each."""
         order = np.argsort(
-            uniform(seed=self.seed, epoch=0, ids=self.ids, purpose="examples", draws=1)[:, 0]
+            uniform(seed=self.seed, epoch=0, ids=self.ids, purpose="examples order", draws=1)[:, 0]
         )
         chosen, bad = order[:count], list[tuple[str, str]]()
         images = [self._good_image(int(index), bad) for index in chosen]
@@ -215,7 +217,12 @@ def windows(
         prefetch_factor=max(2, 2 * micro_batches // workers) if workers else None,
         worker_init_fn=_leave_signals_to_the_trainer,
     )
-    batches = iter(loader)
+    # A worker inherits the mask with every thread it starts, before it can set one itself.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    try:
+        batches = iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         for _ in steps:
             window = []
@@ -235,7 +242,7 @@ def _leave_signals_to_the_trainer(_worker: int) -> None:
     They end when the trainer tells them to or has ended. SIGTERM is its last resort, so they obey
     it from the trainer: a worker that ignored it would keep a failed run from ever ending.
     """
-    for name in (signal.SIGINT, signal.SIGUSR1):
+    for name in _STOP_SIGNALS - {signal.SIGTERM}:
         signal.signal(name, signal.SIG_IGN)
     trainer = multiprocessing.parent_process()
     if trainer is not None and hasattr(signal, "sigtimedwait"):  # macOS has none

@@ -23,7 +23,9 @@ CROP_DRAWS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig:
-    """Random resized crop and flip. ``crop_scale: [1, 1]`` only resizes (and flips).
+    """Random resized crop and flip.
+
+    ``crop_scale: [1, 1]`` only resizes (and flips) images whose shape lies in ``crop_ratio``.
 
     Attributes:
         crop_scale: smallest and largest share of the image's area that is kept, in (0, 1].

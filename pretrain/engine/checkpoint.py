@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -116,6 +117,9 @@ def save(
         raise CheckpointError(
             f"{final}: cannot write the checkpoint: {reason}; last good one: {last}"
         ) from None
+    # A later step is torn, or of a future that was abandoned by resuming from before it.
+    for later in [path for path in _folders(folder) if path.name > final.name]:
+        shutil.rmtree(later, ignore_errors=True)
     for old in _committed(folder)[keep:]:
         shutil.rmtree(old, ignore_errors=True)
     return final
@@ -129,6 +133,10 @@ def read(path: Path) -> Checkpoint:
     """
     try:
         listing = json.loads((path / COMMITTED).read_text())
+        if unlisted := {*listing} ^ {file.name for file in path.iterdir()} ^ {COMMITTED}:
+            raise CheckpointError(
+                f"{path}: files and {COMMITTED} differ in {', '.join(sorted(unlisted))}"
+            )
         for name, expected in listing.items():
             found = _describe(path / name)
             if found != expected:
@@ -138,14 +146,16 @@ def read(path: Path) -> Checkpoint:
                 )
         tensors = {file.stem: load_file(file) for file in sorted(path.glob("*.safetensors"))}
         return Checkpoint(path, tensors, json.loads((path / _STATE).read_text()))
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+    except CheckpointError:
+        raise
+    except (OSError, SafetensorError, ValueError, TypeError, LookupError) as error:
         raise CheckpointError(f"{path}: not a whole checkpoint: {error}") from None
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint of a run that is whole, and what was wrong with newer ones."""
     rejected: list[str] = []
-    for path in _committed(folder, even_torn=True):
+    for path in _folders(folder):
         try:
             return read(path), rejected
         except CheckpointError as error:
@@ -153,9 +163,13 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, rejected
 
 
-def _committed(folder: Path, even_torn: bool = False) -> list[Path]:
-    """Checkpoint folders, newest first."""
-    found = [path for path in folder.glob("step-*") if even_torn or (path / COMMITTED).exists()]
+def _committed(folder: Path) -> list[Path]:
+    return [path for path in _folders(folder) if (path / COMMITTED).exists()]
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Checkpoint folders, newest first, whole or not; a user's copy has another name."""
+    found = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{8}", path.name)]
     return sorted(found, reverse=True)
 
 

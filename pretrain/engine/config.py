@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -110,6 +111,9 @@ def _build(config_class: type[Config], values: Namespace, prefix: str) -> Config
                     f"{prefix}{field.name}: got {value!r}, expected a section of keys"
                 )
             value = _build(hints[field.name], value, f"{prefix}{field.name}.")
+        numbers = value if isinstance(value, tuple | list) else [value]
+        if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+            raise ConfigError(f"{prefix}{field.name}: got {value}, expected finite numbers")
         arguments[field.name] = value
     try:
         return config_class(**arguments)
@@ -156,10 +160,12 @@ def _refuse_duplicate_keys(file: Path) -> None:
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{file}: got no mapping, expected 'key: value' lines")
     pending: list[tuple[str, yaml.Node]] = [("", node)]
+    visited: set[int] = set()  # an anchor may lead back to its own mapping
     while pending:
         prefix, mapping = pending.pop()
-        if not isinstance(mapping, yaml.MappingNode):
+        if not isinstance(mapping, yaml.MappingNode) or id(mapping) in visited:
             continue
+        visited.add(id(mapping))
         seen: dict[str, int] = {}
         for key, value in mapping.value:
             name, line = str(key.value), key.start_mark.line + 1

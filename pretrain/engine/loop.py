@@ -166,6 +166,7 @@ class Loop:
         windows: Iterator[Sequence[Batch]],
         tracker: Tracker | None,
         hooks: Sequence[tuple[int, Callable[[int], object]]] = (),
+        stop: StopSignal | None = None,
     ) -> bool:
         """Runs from the current step to the last.
 
@@ -173,6 +174,7 @@ class Loop:
             windows: the micro-batches of each step, from the current one on.
             tracker: on the main process.
             hooks: pairs (every n steps, function of the steps done).
+            stop: remembers a signal, which may have come before the first step; None: no signal.
 
         Returns:
             True at the end of the schedule; False after a stop signal, its state saved.
@@ -185,28 +187,28 @@ class Loop:
         self._saved_at = self._logged_at = time.monotonic()
         self._waited = 0.0
         self._logged_here = progress.step
-        with StopSignal() as stop:
-            while progress.step < self.schedule.steps:
-                asked = time.monotonic()
-                window = next(windows)
-                self._waited += time.monotonic() - asked
-                self._note_bad_images(window)
-                self._update([batch.to(runtime.device) for batch in window])
-                progress.step += 1
-                if tracker:
-                    tracker.advance()
-                last = progress.step == self.schedule.steps
-                if last or progress.step % self.log_every_steps == 0:
-                    self._log(tracker)
-                for every, hook in hooks:
-                    if progress.step % every == 0:
-                        hook(progress.step)
-                stopping, timed = runtime.agree([stop.received is not None, self._save_is_due()])
-                every_steps = self.saving.every_steps
-                if stopping or timed or last or (every_steps and progress.step % every_steps == 0):
-                    self.save()
-                if stopping and not last:
-                    return False
+        while progress.step < self.schedule.steps:
+            asked = time.monotonic()
+            window = next(windows)
+            self._waited += time.monotonic() - asked
+            self._note_bad_images(window)
+            self._update([batch.to(runtime.device) for batch in window])
+            progress.step += 1
+            if tracker:
+                tracker.advance()
+            last = progress.step == self.schedule.steps
+            if last or progress.step % self.log_every_steps == 0:
+                self._log(tracker)
+            for every, hook in hooks:
+                if progress.step % every == 0:
+                    hook(progress.step)
+            stopped = stop is not None and stop.received is not None
+            stopping, timed = runtime.agree([stopped, self._save_is_due()])
+            every_steps = self.saving.every_steps
+            if stopping or timed or last or (every_steps and progress.step % every_steps == 0):
+                self.save()
+            if stopping and not last:
+                return False
         return True
 
     def save(self) -> None:
@@ -314,10 +316,13 @@ class Loop:
             if len(means) > 1:
                 values |= dict(zip(self.objective.tasks, means, strict=True))
             tracker.record(values, (self.schedule.steps - progress.step) * seconds / steps_here)
-        if progress.longest.item() >= self.training.max_skipped_in_a_row:
+        limit = self.training.max_skipped_in_a_row
+        if progress.step == self.schedule.steps:  # a shorter run must not end well on no good step
+            limit = min(limit, progress.step)
+        if progress.longest.item() >= limit:
             raise NonFiniteError(
                 f"step {progress.step}: {int(progress.longest.item())} steps in a row had"
-                f" non-finite gradients, expected fewer than {self.training.max_skipped_in_a_row}"
+                f" non-finite gradients, expected fewer than {limit}"
                 " (training.max_skipped_in_a_row); try a lower optim.base_lr or clip_norm"
             )
         for tensor in (progress.loss_sums, progress.norm_sum, progress.skipped_since):

@@ -87,10 +87,15 @@ def build_schedule(
     """The schedule of a run.
 
     Raises:
-        ValueError: the warm-up is longer than the run.
+        ValueError: the run has no step, or a warm-up longer than itself.
     """
     steps = round(epochs * steps_per_epoch)
     warmup_steps = round(config.warmup_epochs * steps_per_epoch)
+    if steps < 1:
+        raise ValueError(
+            f"training.epochs {epochs} is less than half a step of {steps_per_epoch} an epoch,"
+            " expected at least one step"
+        )
     if warmup_steps > steps:
         raise ValueError(
             f"optim.warmup_epochs {config.warmup_epochs}, expected at most {epochs} (all epochs)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from pretrain.engine.run_folder import write_bytes
 
 Picture = NDArray[np.uint8]
 
@@ -46,8 +49,9 @@ def image_grid(columns: Mapping[str, Sequence[Picture]], path: Path, *, groups: 
             for row, image in enumerate(stacks[column][group * rows : (group + 1) * rows]):
                 top = _CAPTION + row * (height + _MARGIN)
                 sheet.paste(Image.fromarray(image), (left, top))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, optimize=True)
+    content = io.BytesIO()
+    sheet.save(content, "png", optimize=True)
+    write_bytes(path, content.getvalue())
 
 
 def _magnified(image: Picture) -> Picture:
@@ -77,5 +81,6 @@ def plot_curves(records: Sequence[Mapping[str, Any]], path: Path, title: str) ->
     for axes in (loss, rate):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    write_bytes(path, content.getvalue())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,72 +26,104 @@ class RunFolderError(UserError):
     """A folder that cannot take the run."""
 
 
-def claim(folder: Path, resume: str | None) -> tuple[Checkpoint | None, list[str]]:
+def claim(
+    folder: Path, resume: str | None, defining: Mapping[str, Any]
+) -> tuple[Checkpoint | None, list[str]]:
     """Decides where the run starts. Only the main process asks; the others are told.
 
     Args:
-        folder: the run's folder.
+        folder: the run's folder; made here.
         resume: None starts a new run; ``auto`` goes on from the newest whole checkpoint of the
             folder, or starts where there is none; a path goes on from that checkpoint.
+        defining: the fields that define the run.
 
     Returns:
-        The checkpoint to go on from (None: start), and notes on torn ones that were passed over.
+        The checkpoint to go on from (None: start), and notes for the person.
 
     Raises:
-        RunFolderError: the folder holds another run, or cannot be written.
-        CheckpointError: the checkpoint that was named is not whole.
+        RunFolderError: the folder holds another run, is being written by one, or cannot be written.
+        CheckpointError: the checkpoint that was named is not whole, or its run was another.
     """
-    holds_run = any((folder / name).exists() for name in ("run.json", "config.yaml", "checkpoints"))
+    holds_run = (folder / "run.json").exists() or any((folder / "checkpoints").glob("step-*"))
     if resume is None and holds_run:
         raise RunFolderError(
             f"{folder}: holds another run; expected a new --output_dir, or --resume auto to go on"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _lock(folder)
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot make the run's folder: {error.strerror}") from None
-    if not os.access(folder, os.W_OK):
-        raise RunFolderError(f"{folder}: not writable")
     if resume is None:
         return None, []
     if resume != "auto":
-        return read(Path(resume)), []
-    return newest(folder / "checkpoints")
+        checkpoint, notes = read(Path(resume).expanduser()), list[str]()
+        if holds_run and checkpoint.path.resolve().parent != (folder / "checkpoints").resolve():
+            raise RunFolderError(
+                f"{folder}: holds another run than {resume}; expected a new --output_dir"
+            )
+    else:
+        found, torn = newest(folder / "checkpoints")
+        notes = [f"passed over a torn checkpoint: {reason}" for reason in torn]
+        if found is None:
+            if holds_run:
+                _refuse_other_run(folder / "run.json", _last_defining(folder), defining)
+                notes.append(f"{folder}: no whole checkpoint, starting from step 0")
+            return None, notes
+        checkpoint = found
+    _refuse_other_run(checkpoint.path, checkpoint.state["defining"], defining)
+    return checkpoint, notes
 
 
-def refuse_other_run(checkpoint: Checkpoint, defining: Mapping[str, Any]) -> None:
-    """Refuses to continue a run whose defining fields were others.
+def _lock(folder: Path) -> None:
+    """Refuses a second trainer; the lock is the process's and goes with it, however it ends."""
+    descriptor = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR)  # stays open on purpose
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            raise RunFolderError(f"{folder}: another process is training here") from None
+        # Else a file system without locks: nothing to hold on to.
 
-    Args:
-        checkpoint: its state holds ``defining`` of the run that saved it.
-        defining: of this run.
 
-    Raises:
-        CheckpointError: names every field that differs.
-    """
-    saved = checkpoint.state["defining"]
+def _last_defining(folder: Path) -> Mapping[str, Any]:
+    path = folder / "run.json"
+    starts = json.loads(path.read_text())["starts"] if path.exists() else []
+    return starts[-1]["defining"] if starts else {}
+
+
+def _refuse_other_run(source: Path, saved: Mapping[str, Any], defining: Mapping[str, Any]) -> None:
+    """Names every defining field that differs."""
     differences = [
         f"{key} {saved.get(key, 'absent')!r} (now {defining.get(key, 'absent')!r})"
         for key in sorted(saved.keys() | defining.keys())
         if saved.get(key, "absent") != defining.get(key, "absent")
     ]
     if differences:
-        raise CheckpointError(f"{checkpoint.path}: made with {', '.join(differences)}")
+        raise CheckpointError(f"{source}: made with {', '.join(differences)}")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all.
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all; makes its folder.
 
     Raises:
         RunFolderError: it cannot be written.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text, encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content)
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise RunFolderError(f"{path}: cannot write: {error.strerror}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """:func:`write_bytes` of UTF-8 text."""
+    write_bytes(path, text.encode("utf-8"))
 
 
 def record_start(folder: Path, facts: Mapping[str, Any]) -> None:

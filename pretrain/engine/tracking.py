@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pretrain.engine.run_folder import write_text
+from pretrain.engine.run_folder import RunFolderError, write_text
 from pretrain.errors import UserError
 
 METRICS = "metrics.jsonl"
@@ -82,8 +82,11 @@ class Tracker:
 
     def record(self, values: Mapping[str, float], seconds_left: float) -> None:
         """A log point; ``values`` needs step, epoch, loss, lr, images_per_second, waiting."""
-        with self._metrics.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(dict(values)) + "\n")
+        try:
+            with self._metrics.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(dict(values)) + "\n")
+        except OSError as error:
+            raise RunFolderError(f"{self._metrics}: cannot write: {error.strerror}") from None
         numbers = {key: value for key, value in values.items() if key != "step"}
         for tracker in self._trackers:
             tracker.log(numbers, step=int(values["step"]))

@@ -93,6 +93,8 @@ class MAEConfig:
             raise ValueError(f"size '{self.size}', expected one of {', '.join(SIZES)}")
         if not 0 < self.mask_ratio < 1:
             raise ValueError(f"mask_ratio {self.mask_ratio}, expected inside (0, 1)")
+        if self.norm_eps <= 0:
+            raise ValueError(f"norm_eps {self.norm_eps}, expected > 0")
         if min(self.std) <= 0:
             raise ValueError(f"std {self.std}, expected three positive numbers")
         visible_count(self.encoder_shape.num_patches, self.mask_ratio)

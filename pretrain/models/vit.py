@@ -50,7 +50,10 @@ class ViTShape:
 
     def __post_init__(self) -> None:
         """Refuses shapes that cannot be built."""
-        if min(self.patch_size, self.image_size) < 1 or self.image_size % self.patch_size:
+        for name in ("patch_size", "image_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}, expected at least 1")
+        if self.image_size % self.patch_size:
             raise ValueError(
                 f"patch_size {self.patch_size} does not divide image_size {self.image_size}"
             )

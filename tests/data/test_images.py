@@ -377,7 +377,7 @@ def test_integers_beyond_sixteen_bits_are_refused(value):
 def test_a_folder_with_an_images_name_is_refused(tmp_path):
     folder = tmp_path / "folder.jpg"
     folder.mkdir()
-    assert refusal(folder) == "Is a directory"
+    assert refusal(folder) == "not a regular file"
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -431,3 +431,13 @@ def test_formats_that_start_other_programs_are_refused():
         decode(
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n", "x.jpg"
         )
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.jpg")
+    with pytest.raises(BadImage, match="not a regular file"):
+        decode(tmp_path / "x.jpg", "x.jpg")
+
+
+def test_a_name_cannot_break_a_line():
+    assert str(BadImage("a\nerror: b\udcff.jpg", "empty")) == r"a\nerror: b\udcff.jpg: empty"

@@ -85,6 +85,28 @@ def test_a_draft_left_by_a_kill_is_ignored_and_removed(tmp_path: Path) -> None:
     assert not draft.exists()
 
 
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00", b"[]", b"{}", b'{"model.safetensors": 3}', b""]
+)
+def test_a_broken_commit_is_passed_over(tmp_path: Path, content: bytes) -> None:
+    save(tmp_path, 1)
+    (save(tmp_path, 2) / checkpoint.COMMITTED).write_bytes(content)
+    found, rejected = newest(tmp_path)
+    assert found is not None
+    assert found.state["step"] == 1
+    assert "step-00000002" in rejected[0]
+
+
+def test_going_back_drops_the_abandoned_future_and_keeps_the_new_one(tmp_path: Path) -> None:
+    for step in (8, 16, 24):
+        save(tmp_path, step)
+    (save(tmp_path, 32) / "model.safetensors").write_bytes(b"torn")
+    copy = tmp_path / "step-00000008-backup"
+    copy.mkdir()
+    save(tmp_path, 12, keep=1)
+    assert {path.name for path in tmp_path.iterdir()} == {"step-00000012", copy.name}
+
+
 def test_reading_something_else_names_it(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="nothing-here"):
         read(tmp_path / "nothing-here")

@@ -128,6 +128,17 @@ def test_refused_values_name_their_whole_key(tmp_path: Path) -> None:
     assert refusal("--config", file) == f"{file}: inner.rate 2.0, expected in (0, 1]"
 
 
+@pytest.mark.parametrize("value", [".inf", ".nan", "-.inf"])
+def test_numbers_must_be_finite(tmp_path: Path, value: str) -> None:
+    file = write(tmp_path, f"inner: {{limit: {value}}}\n")
+    assert f"{file}: inner.limit: got" in refusal("--config", file)
+    assert "inner.bounds" in refusal("--inner.bounds", f"[0.5, {value}]")
+
+
+def test_an_anchor_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    refusal("--config", write(tmp_path, "inner: &a\n  rate: *a\n"))
+
+
 def test_duplicate_keys_are_refused_with_their_line(tmp_path: Path) -> None:
     file = write(tmp_path, "seed: 1\ninner:\n  rate: 1\n  rate: 0.5\n")
     assert f"{file}:4: key 'inner.rate' is given twice (first on line 3)" in refusal(

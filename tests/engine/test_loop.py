@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pretrain.engine.checkpoint import CheckpointConfig, CheckpointError, newest
 from pretrain.engine.loop import Loop, LoopConfig, NonFiniteError
 from pretrain.engine.optim import OptimConfig, Schedule, build_optimizer
-from pretrain.engine.runtime import Runtime, RuntimeConfig
+from pretrain.engine.runtime import Runtime, RuntimeConfig, StopSignal
 from pretrain.engine.tracking import Tracker, read_metrics
 
 STEPS, SAMPLES = 12, 8
@@ -205,11 +205,18 @@ def test_a_stop_signal_saves_and_leaves(tmp_path: Path, number: signal.Signals) 
         if step == 5:
             os.kill(os.getpid(), number)
 
-    assert loop.run(windows(0, (8,)), None, [(1, hook)]) is False
+    with StopSignal() as stop:
+        assert loop.run(windows(0, (8,)), None, [(1, hook)], stop) is False
     checkpoint, _ = newest(tmp_path / "checkpoints")
     assert checkpoint is not None
     assert checkpoint.state["progress"]["step"] == 5
     assert signal.getsignal(number) == before
+
+
+def test_a_run_without_a_single_good_step_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(NonFiniteError, match="step 12: 12 steps in a row"):
+        train(tmp_path, spoil=range(STEPS), patience=100)
+    train(tmp_path / "one", spoil=range(1, STEPS), patience=100)
 
 
 def test_checkpoints_by_time_and_at_the_end(tmp_path: Path) -> None:

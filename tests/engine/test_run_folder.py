@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,39 +13,40 @@ from pretrain.engine.run_folder import (
     claim,
     record_end,
     record_start,
-    refuse_other_run,
     write_text,
 )
 
+DEFINING = {"seed": 0, "model.patch_size": 16}
+
 
 def saved(folder: Path, step: int) -> Path:
-    state = {"defining": {"seed": 0, "model.patch_size": 16}}
+    state = {"defining": DEFINING}
     tensors = {"model": {"w": torch.zeros(1)}}
     return checkpoint.save(folder / "checkpoints", step, tensors, state, keep=9)
 
 
 def test_a_new_folder_starts(tmp_path: Path) -> None:
-    assert claim(tmp_path / "a" / "b", None) == (None, [])
+    assert claim(tmp_path / "a" / "b", None, DEFINING) == (None, [])
     assert (tmp_path / "a" / "b").is_dir()
 
 
 def test_a_folder_with_other_files_takes_a_run(tmp_path: Path) -> None:
     (tmp_path / "slurm-1.out").write_text("log")
-    assert claim(tmp_path, None) == (None, [])
+    assert claim(tmp_path, None, DEFINING) == (None, [])
 
 
-@pytest.mark.parametrize("name", ["run.json", "config.yaml"])
+@pytest.mark.parametrize("name", ["run.json", "checkpoints/step-00000001"])
 def test_a_folder_that_holds_another_run_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("")
+    (tmp_path / name).mkdir(parents=True)
     with pytest.raises(RunFolderError, match=f"{tmp_path}: holds another run"):
-        claim(tmp_path, None)
+        claim(tmp_path, None, DEFINING)
 
 
 def test_auto_starts_where_there_is_nothing_and_goes_on_where_there_is(tmp_path: Path) -> None:
-    assert claim(tmp_path, "auto") == (None, [])
+    assert claim(tmp_path, "auto", DEFINING) == (None, [])
     saved(tmp_path, 3)
     newest = saved(tmp_path, 12)
-    found, rejected = claim(tmp_path, "auto")
+    found, rejected = claim(tmp_path, "auto", DEFINING)
     assert found is not None
     assert (found.path, rejected) == (newest, [])
 
@@ -51,7 +54,7 @@ def test_auto_starts_where_there_is_nothing_and_goes_on_where_there_is(tmp_path:
 def test_auto_reports_torn_checkpoints(tmp_path: Path) -> None:
     saved(tmp_path, 3)
     (saved(tmp_path, 12) / "model.safetensors").write_bytes(b"torn")
-    found, rejected = claim(tmp_path, "auto")
+    found, rejected = claim(tmp_path, "auto", DEFINING)
     assert found is not None
     assert found.path.name == "step-00000003"
     assert "step-00000012" in rejected[0]
@@ -59,26 +62,25 @@ def test_auto_reports_torn_checkpoints(tmp_path: Path) -> None:
 
 def test_a_named_checkpoint_must_be_whole(tmp_path: Path) -> None:
     path = saved(tmp_path, 3)
-    found, _ = claim(tmp_path / "new", str(path))
+    found, _ = claim(tmp_path / "new", str(path), DEFINING)
     assert found is not None
     with pytest.raises(CheckpointError, match="nowhere"):
-        claim(tmp_path / "other", str(tmp_path / "nowhere"))
+        claim(tmp_path / "other", str(tmp_path / "nowhere"), DEFINING)
 
 
 def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="cannot make the run's folder"):
-        claim(tmp_path / "file" / "run", None)
+        claim(tmp_path / "file" / "run", None, DEFINING)
 
 
 def test_other_defining_fields_are_refused_by_name(tmp_path: Path) -> None:
-    found = checkpoint.read(saved(tmp_path, 3))
-    refuse_other_run(found, {"seed": 0, "model.patch_size": 16})
+    saved(tmp_path, 3)
     with pytest.raises(CheckpointError) as caught:
-        refuse_other_run(found, {"seed": 1, "model.patch_size": 8})
+        claim(tmp_path, "auto", {"seed": 1, "model.patch_size": 8})
     assert "model.patch_size 16 (now 8), seed 0 (now 1)" in str(caught.value)
     with pytest.raises(CheckpointError, match=r"optim\.base_lr 'absent' \(now 0.1\)"):
-        refuse_other_run(found, {"seed": 0, "model.patch_size": 16, "optim.base_lr": 0.1})
+        claim(tmp_path, "auto", DEFINING | {"optim.base_lr": 0.1})
 
 
 def test_starts_and_ends_are_recorded(tmp_path: Path) -> None:
@@ -97,4 +99,36 @@ def test_text_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_text() == "two"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     with pytest.raises(RunFolderError, match="cannot write"):
-        write_text(tmp_path / "none" / "a.txt", "three")
+        write_text(tmp_path / "a.txt" / "b.txt", "three")
+
+
+def test_a_checkpoint_of_elsewhere_does_not_go_into_a_folder_that_holds_a_run(
+    tmp_path: Path,
+) -> None:
+    other = saved(tmp_path / "other", 3)
+    own = saved(tmp_path / "run", 5)
+    with pytest.raises(RunFolderError, match="holds another run than"):
+        claim(tmp_path / "run", str(other), DEFINING)
+    found, _ = claim(tmp_path / "run", str(own), DEFINING)
+    assert found is not None
+
+
+def test_a_run_that_lost_its_checkpoints_starts_again_only_as_itself(tmp_path: Path) -> None:
+    record_start(tmp_path, {"defining": DEFINING})
+    found, notes = claim(tmp_path, "auto", DEFINING)
+    assert found is None
+    assert notes == [f"{tmp_path}: no whole checkpoint, starting from step 0"]
+    with pytest.raises(CheckpointError, match=r"run.json: made with seed 0 \(now 1\)"):
+        claim(tmp_path, "auto", DEFINING | {"seed": 1})
+
+
+def test_two_processes_do_not_write_one_run(tmp_path: Path) -> None:
+    claim(tmp_path, None, DEFINING)
+    code = (
+        "import sys; from pathlib import Path; from pretrain.engine.run_folder import claim;"
+        "claim(Path(sys.argv[1]), None, {})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert f"RunFolderError: {tmp_path}: another process is training here" in done.stderr
