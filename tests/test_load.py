@@ -29,15 +29,6 @@ DECODER = DecoderConfig(embed_dim=64, depth=2, num_heads=16)  # the reference al
 MEAN, STD = (0.51, 0.42, 0.33), (0.21, 0.26, 0.31)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny tensors gain nothing from threads, and on a busy machine lose a factor of thirty."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def build(seed=0, **changes):
     """A small autoencoder whose every parameter differs from its initial value."""
     torch.manual_seed(seed)

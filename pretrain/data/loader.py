@@ -248,6 +248,8 @@ def _leave_signals_to_the_trainer(_worker: int) -> None:
     if trainer is not None and hasattr(signal, "sigtimedwait"):  # macOS has none
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_with, args=(trainer,), daemon=True).start()
+    else:  # the mask was inherited, and nobody would look
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _end_with(trainer: multiprocessing.process.BaseProcess) -> None:

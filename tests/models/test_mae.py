@@ -13,15 +13,6 @@ from pretrain.models.vit import patchify, unpatchify
 DECODER = DecoderConfig(embed_dim=64, depth=2, num_heads=4)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny tensors gain nothing from threads, and on a busy machine lose a factor of thirty."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def build(seed=0, **changes):
     """A small autoencoder whose every parameter differs from its initial value."""
     torch.manual_seed(seed)
