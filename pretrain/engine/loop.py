@@ -37,6 +37,14 @@ class NonFiniteError(UserError):
     """Too many steps in a row had gradients that are not numbers."""
 
 
+class BadImagesError(UserError):
+    """More images are unreadable than the run may replace."""
+
+
+#: The share of bad images is taken of at least so many: two of the first twenty say little.
+_BAD_AMONG = 1000
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
     """Length and size of the steps.
@@ -125,6 +133,8 @@ class Loop:
         seed: the run's seed.
         optim: its clipping and weight average (the optimiser itself is given).
         defining: fields that define the run, kept in its checkpoints.
+        images: images in the source.
+        max_bad_share: share of them that may be unreadable, 0 to 1.
     """
 
     def __init__(
@@ -143,11 +153,13 @@ class Loop:
         seed: int,
         optim: OptimConfig,
         defining: dict[str, Any],
+        images: int,
+        max_bad_share: float,
     ) -> None:
         self.runtime, self.objective, self.schedule = runtime, objective, schedule
         self.training, self.saving, self.folder, self.seed = training, saving, folder, seed
         self.log_every_steps, self.steps_per_epoch = log_every_steps, steps_per_epoch
-        self.defining = defining
+        self.defining, self.images, self.max_bad_share = defining, images, max_bad_share
         self.module = model
         if runtime.config.compile:
             model.compile(fullgraph=True, dynamic=False)
@@ -181,6 +193,7 @@ class Loop:
 
         Raises:
             NonFiniteError: too many skipped steps in a row.
+            BadImagesError: too many of the images cannot be read.
             CheckpointError: a save failed.
         """
         progress, runtime = self.progress, self.runtime
@@ -199,6 +212,7 @@ class Loop:
             last = progress.step == self.schedule.steps
             if last or progress.step % self.log_every_steps == 0:
                 self._log(tracker)
+                self._refuse_bad_images()
             for every, hook in hooks:
                 if progress.step % every == 0:
                     hook(progress.step)
@@ -214,7 +228,7 @@ class Loop:
     def save(self) -> None:
         """Commits a checkpoint; every process takes part, the main one writes."""
         progress, scaler = self.progress, self.runtime.accelerator.scaler
-        progress.bad = dict(self.runtime.collect(list(progress.bad.items())))
+        self._share_bad_images()
         state = {
             "defining": self.defining,
             "progress": progress.to_json(self.runtime.total),
@@ -337,3 +351,34 @@ class Loop:
                 if name not in self.progress.bad:
                     self.progress.bad[name] = reason
                     say(f"bad image {name}: {reason}; another one takes its place")
+
+    def _share_bad_images(self) -> None:
+        """Every process learns which images any of them could not read."""
+        bad = self.progress.bad
+        self.progress.bad = dict(self.runtime.collect(list(bad.items())))
+
+    def _refuse_bad_images(self) -> None:
+        """Ends all processes alike when too many of the images seen so far are bad."""
+        # Two processes may have met the same ones: their sum is an upper bound, and the names are
+        # exchanged only where it exceeds the limit.
+        here = torch.tensor(len(self.progress.bad), device=self.runtime.device)
+        if not self._too_many_bad(int(self.runtime.total(here).item())):
+            return
+        self._share_bad_images()
+        bad = self.progress.bad
+        if self._too_many_bad(len(bad)):
+            seen = self._images_seen(len(bad))
+            first = ", ".join(f"{name} ({reason})" for name, reason in list(bad.items())[:5])
+            raise BadImagesError(
+                f"{len(bad)} of {seen} images seen are bad ({100 * len(bad) / seen:.1f} %),"
+                f" expected at most {100 * self.max_bad_share:g} % (data.max_bad_share):"
+                f" {first}{', ...' if len(bad) > 5 else ''}"
+            )
+
+    def _too_many_bad(self, bad: int) -> bool:
+        among = min(self.images, max(self._images_seen(bad), _BAD_AMONG))
+        return bad > self.max_bad_share * among
+
+    def _images_seen(self, bad: int) -> int:
+        """At least the bad ones: neighbours tried in their place belong to no step."""
+        return min(self.images, max(self.progress.step * self.training.global_batch_size, bad))

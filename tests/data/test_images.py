@@ -441,3 +441,14 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 
 def test_a_name_cannot_break_a_line():
     assert str(BadImage("a\nerror: b\udcff.jpg", "empty")) == r"a\nerror: b\udcff.jpg: empty"
+
+
+def test_an_end_marker_is_found_wherever_it_lies_in_a_large_jpeg():
+    """Padding may stand before a marker: it moves the end to every place around a megabyte."""
+    whole = encode(PICTURE, "JPEG", quality=92)
+    pixels = decode(whole, "x")
+    scan = whole.index(b"\xff\xda") + 14
+    for place in range(2**20 - 2, 2**20 + 3):
+        padding = b"\xff" * (scan + place - len(whole))
+        padded = whole[:-2] + padding + whole[-2:]
+        np.testing.assert_array_equal(decode(padded, "x"), pixels)

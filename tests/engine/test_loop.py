@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState
+from programs import run
 from torch import Tensor, nn
 
 from pretrain.engine.checkpoint import CheckpointConfig, CheckpointError, newest
-from pretrain.engine.loop import Loop, LoopConfig, NonFiniteError
+from pretrain.engine.loop import BadImagesError, Loop, LoopConfig, NonFiniteError
 from pretrain.engine.optim import OptimConfig, Schedule, build_optimizer
 from pretrain.engine.runtime import Runtime, RuntimeConfig, StopSignal
 from pretrain.engine.tracking import Tracker, read_metrics
@@ -74,7 +75,9 @@ def make_loop(folder: Path, *, micro_batches: int = 1, **overrides: Any) -> Loop
     model = nn.Linear(3, 2)
     optim = OptimConfig(base_lr=0.05, weight_decay=0.0, ema_decay=overrides.pop("ema_decay", None))
     training = LoopConfig(
-        epochs=1, global_batch_size=SAMPLES, max_skipped_in_a_row=overrides.pop("patience", 3)
+        epochs=1,
+        global_batch_size=overrides.pop("global_batch_size", SAMPLES),
+        max_skipped_in_a_row=overrides.pop("patience", 3),
     )
     return Loop(
         runtime=runtime,
@@ -90,6 +93,8 @@ def make_loop(folder: Path, *, micro_batches: int = 1, **overrides: Any) -> Loop
         seed=0,
         optim=optim,
         defining={"seed": 0},
+        images=overrides.pop("images", 1000),
+        max_bad_share=overrides.pop("max_bad_share", 0.01),
         **overrides,
     )
 
@@ -250,6 +255,144 @@ def test_bad_images_are_named_once_and_survive_a_checkpoint(
     checkpoint, _ = newest(tmp_path / "checkpoints")
     assert checkpoint is not None
     assert checkpoint.state["bad"] == {"broken.jpg": "truncated"}
+
+
+def with_bad(first: int, names: dict[int, Sequence[str]]) -> Iterator[list[Rows]]:
+    """Windows from a step on; of each step, the images that were replaced in it."""
+    for step, window in enumerate(windows(first, (4, 4)), first):
+        for position, name in enumerate(names.get(step, ())):
+            window[position % 2].bad.append((name, "truncated"))
+        yield window
+
+
+def many(count: int) -> list[str]:
+    return [f"{index}.jpg" for index in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("images", "share", "accepted"),
+    [
+        (400, 0.01, 4),  # of all images, where there are few
+        (5000, 0.01, 10),  # of a thousand, where few have been seen
+        (5000, 0.0, 0),
+        (400, 0.25, 100),
+    ],
+)
+def test_more_bad_images_than_accepted_end_the_run(
+    tmp_path: Path, images: int, share: float, accepted: int
+) -> None:
+    limits = {"images": images, "max_bad_share": share, "micro_batches": 2}
+    make_loop(tmp_path / "a", **limits).run(with_bad(0, {3: many(accepted)}), None)
+    loop = make_loop(tmp_path / "b", **limits)
+    with pytest.raises(BadImagesError, match=f"^{accepted + 1} of "):
+        loop.run(with_bad(0, {3: many(accepted + 1)}), None)
+    assert loop.progress.step == 4
+
+
+def test_the_accepted_number_grows_with_the_images_seen(tmp_path: Path) -> None:
+    limits = {"images": 5000, "global_batch_size": 500, "micro_batches": 2}
+    make_loop(tmp_path / "late", **limits).run(with_bad(0, {7: many(40)}), None)  # 1 % of 4000
+    with pytest.raises(BadImagesError, match=r"^40 of 3500 images seen are bad \(1.1 %\)"):
+        make_loop(tmp_path / "early", **limits).run(with_bad(0, {6: many(40)}), None)
+    # Later passes show no new images: 12 steps of 500 are no more than the 5000 there are.
+    with pytest.raises(BadImagesError, match=r"^51 of 5000 "):
+        make_loop(tmp_path / "passes", **limits).run(with_bad(0, {11: many(51)}), None)
+    make_loop(tmp_path / "enough", **limits).run(with_bad(0, {11: many(50)}), None)
+
+
+def test_a_share_of_one_accepts_every_image(tmp_path: Path) -> None:
+    """Also those that were tried in place of a bad one, which are more than the steps took."""
+    limits = {"images": 5000, "max_bad_share": 1.0, "micro_batches": 2}
+    make_loop(tmp_path, **limits).run(with_bad(0, {0: many(4999)}), None)
+
+
+def test_the_same_bad_image_counts_once(tmp_path: Path) -> None:
+    again = {step: many(4) * 3 for step in range(STEPS)}
+    make_loop(tmp_path, images=400, micro_batches=2).run(with_bad(0, again), None)
+
+
+def test_the_error_names_the_first_bad_images_in_one_line(tmp_path: Path) -> None:
+    loop = make_loop(tmp_path, images=400, micro_batches=2, global_batch_size=200)
+    with pytest.raises(BadImagesError) as caught:
+        loop.run(with_bad(0, {0: ["a.jpg"], 1: many(11)}), None)
+    # Both micro-batches of a step are read in order: the even ones, then the odd ones.
+    assert str(caught.value) == (
+        "12 of 400 images seen are bad (3.0 %), expected at most 1 % (data.max_bad_share):"
+        " a.jpg (truncated), 0.jpg (truncated), 2.jpg (truncated), 4.jpg (truncated),"
+        " 6.jpg (truncated), ..."
+    )
+    loop = make_loop(tmp_path, images=100, micro_batches=2)
+    with pytest.raises(
+        BadImagesError, match=r"^2 of 96 .*: 0.jpg \(truncated\), 1.jpg \(truncated\)$"
+    ):
+        loop.run(with_bad(0, {STEPS - 1: many(2)}), None)
+
+
+@pytest.mark.parametrize(("every", "stops"), [(1, 2), (4, 4), (5, 5), (100, STEPS)])
+def test_bad_images_are_counted_at_log_points_and_at_the_end(
+    tmp_path: Path, every: int, stops: int
+) -> None:
+    loop = make_loop(tmp_path, images=100, micro_batches=2, log_every_steps=every)
+    with pytest.raises(BadImagesError):
+        loop.run(with_bad(0, {1: many(2)}), None)
+    assert loop.progress.step == stops
+
+
+def test_bad_images_of_before_a_resume_count_too(tmp_path: Path) -> None:
+    bad = {1: many(3), 6: ["x.jpg", "y.jpg"]}
+    with pytest.raises(BadImagesError, match=r"^5 of 56 "):
+        make_loop(tmp_path, images=400, micro_batches=2).run(with_bad(0, bad), None)
+
+    def resumed(**limits: Any) -> Loop:
+        checkpoint, torn = newest(tmp_path / "checkpoints")
+        assert checkpoint is not None
+        assert not torn
+        loop = make_loop(tmp_path, images=400, micro_batches=2, **limits)
+        loop.restore(checkpoint)
+        assert loop.progress.step == 4
+        return loop
+
+    with pytest.raises(BadImagesError, match=r"^5 of 56 .*: 0.jpg"):
+        resumed().run(with_bad(4, bad), None)
+    # A higher limit goes on from the same checkpoint; what was met before counts once.
+    assert resumed(max_bad_share=0.0125).run(with_bad(4, bad | {8: many(3)}), None)
+    last, _ = newest(tmp_path / "checkpoints")
+    assert last is not None
+    assert last.state["bad"].keys() == {*many(3), "x.jpg", "y.jpg"}
+
+
+@pytest.mark.distributed
+def test_processes_count_bad_images_together_and_decide_alike(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        f"sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}]\n"
+        "from test_loop import BadImagesError, make_loop, many, with_bad\n"
+        "rank = int(os.environ['RANK'])\n"
+        "def tried(name, bad):\n"
+        "    folder = Path(sys.argv[1]) / name\n"
+        "    loop = make_loop(folder, images=100, max_bad_share=0.03, micro_batches=2)\n"
+        "    try:\n"
+        "        loop.run(with_bad(0, {1: bad}), None)\n"
+        "        said = 'went on'\n"
+        "    except BadImagesError as error:\n"
+        "        said = str(error)\n"
+        "    (folder / f'{rank}.txt').write_text(said)\n"
+        "    return loop\n"
+        "tried('same', many(3))\n"  # a sum of 6, but three images
+        "loop = tried('different', [f'{rank}-{name}' for name in many(2)])\n"
+        "loop.runtime.close()\n"
+    )
+    torchrun = ("-m", "torch.distributed.run", "--nproc_per_node", "2")
+    torchrun += ("--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0")
+    code, _, errors = run(*torchrun, script, tmp_path, ACCELERATE_USE_CPU="true")
+    assert code == 0, errors
+    assert [(tmp_path / "same" / f"{rank}.txt").read_text() for rank in (0, 1)] == ["went on"] * 2
+    first, second = [(tmp_path / "different" / f"{rank}.txt").read_text() for rank in (0, 1)]
+    assert first == second
+    assert first.startswith("4 of 16 images seen are bad (25.0 %), expected at most 3 % ")
+    assert [name in first for name in ("0-0", "0-1", "1-0", "1-1")] == [True] * 4
 
 
 def test_metrics_are_one_json_object_a_line(tmp_path: Path) -> None:
