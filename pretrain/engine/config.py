@@ -55,13 +55,19 @@ def defining_fields(config: Any, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def parse_config(config_class: type[Config], argv: Sequence[str] | None, program: str) -> Config:
+def parse_config(
+    config_class: type[Config],
+    argv: Sequence[str] | None,
+    program: str,
+    positionals: Sequence[str] = (),
+) -> Config:
     """Reads a config from ``--config FILE`` and dotted overrides.
 
     Args:
         config_class: a frozen dataclass, its fields documented under ``Attributes:``.
         argv: the arguments after the program's name; None takes ``sys.argv``.
         program: how the program is called, for ``--help``.
+        positionals: fields that arguments without an option fill, in this order.
 
     Returns:
         The config. ``--help`` and ``--print_config`` print and exit with 0.
@@ -69,8 +75,9 @@ def parse_config(config_class: type[Config], argv: Sequence[str] | None, program
     Raises:
         ConfigError: an unknown key, a wrong type, a refused value, an unreadable file.
     """
-    arguments = _config_first(sys.argv[1:] if argv is None else argv)
-    parser = _parser(config_class, program)
+    named = _name_positionals(sys.argv[1:] if argv is None else argv, positionals)
+    arguments = _config_first(named)
+    parser = _parser(config_class, " ".join([program, *(p.upper() for p in positionals)]))
     files = [Path(value) for option, value in _options(arguments) if option == "config" and value]
     for file in files:
         _refuse_duplicate_keys(file)
@@ -135,6 +142,34 @@ def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str | None]]:
             option, equals, value = argument[2:].partition("=")
             following = arguments[position + 1] if position + 1 < len(arguments) else None
             yield option, value if equals else following
+
+
+def _name_positionals(arguments: Sequence[str], positionals: Sequence[str]) -> list[str]:
+    """``a b --size 8`` as ``--source=a --out=b --size 8``; every option but two takes a value."""
+    if not positionals:
+        return list(arguments)
+    named, free, position = list[str](), list[str](), 0
+    while position < len(arguments):
+        argument = arguments[position]
+        position += 1
+        if not argument.startswith("-"):
+            free.append(argument)
+            continue
+        named.append(argument)
+        alone = "=" in argument or argument in ("-h", "--help", "--print_config")
+        if not alone and position < len(arguments):
+            named.append(arguments[position])
+            position += 1
+    if len(free) > len(positionals):
+        raise ConfigError(
+            f"got {' '.join(map(repr, free))}, expected at most {len(positionals)} arguments"
+            f" without an option: {' '.join(name.upper() for name in positionals)}"
+        )
+    given = {option for option, _ in _options(named)}
+    for name, value in zip(positionals, free, strict=False):
+        if name in given:
+            raise ConfigError(f"{name}: given twice, as '{value}' and as --{name}, expected once")
+    return [f"--{name}={value}" for name, value in zip(positionals, free, strict=False)] + named
 
 
 def _config_first(arguments: Sequence[str]) -> list[str]:

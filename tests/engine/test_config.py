@@ -170,3 +170,56 @@ def test_defining_fields_leave_operational_ones_out() -> None:
 
 def test_dump_is_plain_yaml() -> None:
     assert yaml.safe_load(dump_config(Outer()))["inner"]["bounds"] == [0.25, 1.0]
+
+
+def parse_positionals(*arguments: str) -> Outer:
+    return parse_config(Outer, arguments, "program", ("where", "seed"))
+
+
+def test_arguments_without_an_option_fill_the_named_fields_in_order(tmp_path: Path) -> None:
+    file = write(tmp_path, "seed: 3\nwhere: file\n")
+    assert parse_positionals() == Outer()
+    assert parse_positionals("a") == Outer(where="a")
+    assert parse_positionals("a", "--inner.rate", "0.25", "7") == Outer(
+        where="a", seed=7, inner=Inner(rate=0.25)
+    )
+    assert parse_positionals("--inner.rate=0.25", "a b: #c=1") == Outer(
+        where="a b: #c=1", inner=Inner(rate=0.25)
+    )
+    assert parse_positionals("a", "--config", file) == Outer(where="a", seed=3)
+    assert parse_positionals("--config", file, "--seed", "4", "a") == Outer(where="a", seed=4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ("a", "1", "b"),
+            "got 'a' '1' 'b', expected at most 2 arguments without an option: WHERE SEED",
+        ),
+        (("a", "--where", "b"), "where: given twice, as 'a' and as --where, expected once"),
+        (("a", "1", "--seed=2"), "seed: given twice, as '1' and as --seed, expected once"),
+        (("a", "x"), "--seed: got 'x', expected int"),
+        (("a", "--sead", "1"), "sead: unknown key, expected perhaps 'seed'"),
+    ],
+)
+def test_too_many_or_doubled_arguments_are_one_line(
+    arguments: tuple[str, ...], expected: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_positionals(*arguments)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_help_names_the_arguments_without_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_positionals("a", "--help")
+    assert "usage: program WHERE SEED --config" in " ".join(capsys.readouterr().out.split())
+
+
+def test_print_config_takes_no_argument_away(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        parse_positionals("--print_config", "a")
+    assert left.value.code == 0
+    assert "where: a" in capsys.readouterr().out
