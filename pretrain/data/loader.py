@@ -110,8 +110,8 @@ class MaskedImages(Dataset[Batch]):
         crops = uniform(seed=self.seed, epoch=epoch, ids=ids, purpose="crop", draws=CROP_DRAWS)
         images = torch.empty(len(indices), 3, self.image_size, self.image_size, dtype=torch.uint8)
         for row, (index, draws) in enumerate(zip(indices, crops, strict=True)):
-            pixels = self._good_image(int(index), bad)
-            crop = random_crop(draws, pixels.shape[1] / pixels.shape[0], self.augmentation)
+            pixels, aspect = self._good_image(int(index), bad)
+            crop = random_crop(draws, aspect, self.augmentation)
             images[row] = apply_crop(pixels, crop, self.image_size)
         return Batch(images, self._noise(epoch, ids, "mask"), bad)
 
@@ -123,8 +123,7 @@ class MaskedImages(Dataset[Batch]):
         chosen, bad = order[:count], list[tuple[str, str]]()
         images = [self._good_image(int(index), bad) for index in chosen]
         squares = [
-            apply_crop(image, central_square(image.shape[1] / image.shape[0]), self.image_size)
-            for image in images
+            apply_crop(pixels, central_square(aspect), self.image_size) for pixels, aspect in images
         ]
         return Batch(torch.stack(squares), self._noise(0, self.ids[chosen], "examples"), bad)
 
@@ -134,11 +133,14 @@ class MaskedImages(Dataset[Batch]):
         )
         return torch.from_numpy(np.minimum(noise.astype(np.float32), _BELOW_ONE))
 
-    def _good_image(self, index: int, bad: list[tuple[str, str]]) -> Pixels:
+    def _good_image(self, index: int, bad: list[tuple[str, str]]) -> tuple[Pixels, float]:
+        """Pixels of the image or of the next good one, and the aspect that its crop follows."""
         tries = min(MAX_REPLACEMENTS, len(self))
         for offset in range(tries):
             try:
-                return self.source.image((index + offset) % len(self))
+                at = (index + offset) % len(self)
+                pixels = self.source.image(at)
+                return pixels, self.source.aspect(at) or pixels.shape[1] / pixels.shape[0]
             except BadImage as error:
                 bad.append((error.name, error.reason))
         raise SourceError(

@@ -8,7 +8,6 @@ Source: Lee, Mumford & Huang, "Occlusion models for natural images", IJCV 2001; 
 "Learning to see by looking at noise", NeurIPS 2021.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from pretrain.data.drawing.colours import CLOTHES, HAIRS, SKINS, WALLS
 from pretrain.data.generated import GeneratedNames, check_integers
+from pretrain.data.sources import Source
 
 KINDS = ("leaves", "noise", "stripes", "tiles")
 _SHARES = (0.5, 0.2, 0.15, 0.15)
@@ -42,10 +42,8 @@ class NonFacesConfig:
         check_integers(self, count=(1, 10**9), size=(32, 512), seed=(0, 2**63))
 
 
-class NonFaces:
+class NonFaces(Source):
     """Dead leaves and textures, each a pure function of (config, index)."""
-
-    names: Sequence[str]
 
     def __init__(self, config: NonFacesConfig) -> None:
         """Draws nothing yet."""

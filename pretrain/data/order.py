@@ -81,14 +81,36 @@ def uniform(
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def epoch_order(seed: int, epoch: int, ids: Ids) -> NDArray[np.int64]:
+def epoch_order(
+    seed: int, epoch: int, ids: Ids, partial: Sequence[tuple[range, float]] = ()
+) -> NDArray[np.int64]:
     """A permutation of the samples: their indices sorted by a hash of (seed, epoch, id).
 
     It depends on the names alone, not on the order in which a source lists them.
+
+    Args:
+        seed: the run's seed.
+        epoch: the epoch.
+        ids: the samples.
+        partial: ranges of indices and the fraction of each that this epoch takes, others in every
+            epoch.
     """
-    return np.lexsort(
+    order = np.lexsort(
         (ids, uniform(seed=seed, epoch=epoch, ids=ids, purpose="order", draws=1)[:, 0])
     )
+    if not partial:
+        return order
+    taken = np.ones(len(ids), bool)
+    for part, fraction in partial:
+        here = ids[part.start : part.stop]
+        draws = uniform(seed=seed, epoch=epoch, ids=here, purpose="mixture", draws=1)[:, 0]
+        taken[part.start + np.lexsort((here, draws))[share_of(part, fraction) :]] = False
+    return order[taken[order]]
+
+
+def share_of(part: range, fraction: float) -> int:
+    """How many samples of a range an epoch takes."""
+    return round(fraction * len(part))
 
 
 class StepOrder:
@@ -101,18 +123,28 @@ class StepOrder:
         seed: the run's seed.
         ids: the samples.
         global_batch_size: images a step over all processes.
+        partial: ranges of indices of which an epoch takes a fraction only.
     """
 
-    def __init__(self, seed: int, ids: Ids, global_batch_size: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        ids: Ids,
+        global_batch_size: int,
+        partial: Sequence[tuple[range, float]] = (),
+    ) -> None:
         self.seed, self.ids, self.global_batch_size = seed, ids, global_batch_size
-        self.steps_per_epoch = len(ids) // global_batch_size
+        self.partial = partial
+        left_out = sum(len(part) - share_of(part, fraction) for part, fraction in partial)
+        self.steps_per_epoch = (len(ids) - left_out) // global_batch_size
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def samples(self, step: int) -> tuple[int, NDArray[np.int64]]:
         """The epoch and the indices [global_batch_size] of a step (counted from 0)."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            self._epoch, self._order = epoch, epoch_order(self.seed, epoch, self.ids)
+            order = epoch_order(self.seed, epoch, self.ids, self.partial)
+            self._epoch, self._order = epoch, order
         start = position * self.global_batch_size
         return epoch, self._order[start : start + self.global_batch_size]
 

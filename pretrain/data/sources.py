@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from pretrain.data.images import SUFFIXES, Pixels, decode
+import numpy as np
+from numpy.typing import NDArray
+
+from pretrain.data.images import SUFFIXES, Pixels, decode, read_file
 from pretrain.errors import UserError
 
 
@@ -23,23 +26,84 @@ class Source(Protocol):
     """A fixed sequence of images.
 
     Attributes:
-        names: the images' names within the source. Sample ids come from them, so they must not
-            depend on where the source lies.
+        names: one an image, unique or not. Sample ids come from them, so they must not depend on
+            where the source lies.
+        partial: ranges of indices of which an epoch takes a fraction only, as a mixture says.
     """
 
-    @property
-    def names(self) -> Sequence[str]:
-        """One name an image."""
+    names: Sequence[str]
+    partial: Sequence[tuple[range, float]] = ()
 
     def image(self, index: int) -> Pixels:
-        """The pixels of an image: [H, W, 3] uint8 RGB.
+        """The pixels of an image: [H, W, 3] uint8 RGB; read-only where they lie in a file.
 
         Raises:
             BadImage: it cannot be decoded.
         """
+        raise NotImplementedError
+
+    def encoded(self, index: int) -> bytes | None:
+        """The image file's own bytes, where there is one; :func:`decode` makes the pixels.
+
+        Raises:
+            BadImage: it cannot be read.
+        """
+        del index
+        return None
+
+    def aspect(self, index: int) -> float | None:
+        """Width / height of the picture where its pixels have another shape; None: theirs.
+
+        A crop is a function of it, so that a picture that was packed as a square, or smaller, is
+        cropped as its original.
+        """
+        del index
+        return None
 
 
-class FolderSource:
+class LabelledSource(Source, Protocol):
+    """Images of which something is known."""
+
+    def labels(self, index: int) -> Mapping[str, str | float | None]:
+        """What is known of an image; None, or no key, is a missing label.
+
+        Returns:
+            Any of ``subject`` (a name); ``expression`` (a name); ``valence`` and ``arousal`` in
+            [-1, 1]; ``AU1`` ... ``AU45``, 0.0 or 1.0.
+        """
+        raise NotImplementedError
+
+
+class Selection(Source):
+    """Some images of another source, under their own names.
+
+    Args:
+        source: the other one.
+        indices: which of its images, ascending.
+    """
+
+    def __init__(self, source: Source, indices: NDArray[np.int64]) -> None:
+        self.source, self.indices = source, indices
+        self.names = [source.names[int(index)] for index in indices]
+        self.partial = [
+            (range(*np.searchsorted(indices, (part.start, part.stop)).tolist()), fraction)
+            for part, fraction in source.partial
+        ]
+
+    def image(self, index: int) -> Pixels:
+        """See :class:`Source`."""
+        return self.source.image(int(self.indices[index]))
+
+    def encoded(self, index: int) -> bytes | None:
+        """See :class:`Source`."""
+        return self.source.encoded(int(self.indices[index]))
+
+    def aspect(self, index: int) -> float | None:
+        """See :class:`Source`."""
+        return self.source.aspect(int(self.indices[index]))
+
+
+class FolderSource(Source):
     """All image files below a folder, by their path relative to it.
 
     Args:
@@ -56,7 +120,7 @@ class FolderSource:
                 raise SourceError(f"{root}: no such folder, expected a folder of images")
             if not root.is_dir():
                 raise SourceError(f"{root}: a file, expected a folder of images")
-            self.names: Sequence[str] = sorted(_image_names(root))
+            self.names = sorted(_image_names(root))
         except OSError as error:  # no permission, a name that is too long
             raise SourceError(
                 f"{error.filename or root}: {error.strerror}, expected a folder of images"
@@ -70,6 +134,11 @@ class FolderSource:
         """See :class:`Source`."""
         name = self.names[index]
         return decode(self.root / name, str(self.root / name))
+
+    def encoded(self, index: int) -> bytes | None:
+        """See :class:`Source`."""
+        path = self.root / self.names[index]
+        return read_file(path, str(path))
 
 
 def _image_names(root: Path) -> list[str]:

@@ -104,8 +104,11 @@ def apply_crop(image: Pixels, crop: Crop, size: int) -> Tensor:
     rows, columns = image.shape[:2]
     top, bottom = _whole_pixels(crop.top, crop.height, rows)
     left, right = _whole_pixels(crop.left, crop.width, columns)
+    box = image[top:bottom, left:right]
+    if not box.flags.writeable:  # a memory map, which torch may not hold
+        box = box.copy()
     # A view with channels last in memory: the resize then works on bytes, without a float copy.
-    pixels = torch.from_numpy(image[top:bottom, left:right]).permute(2, 0, 1).unsqueeze(0)
+    pixels = torch.from_numpy(box).permute(2, 0, 1).unsqueeze(0)
     if pixels.shape[-2:] != (size, size):
         pixels = F.interpolate(pixels, size=(size, size), mode="bicubic", antialias=True)
     return (pixels.flip(-1) if crop.flip else pixels)[0]

@@ -15,14 +15,14 @@ from PIL import Image
 from pretrain.data.images import BadImage
 from pretrain.data.loader import MAX_REPLACEMENTS, MaskedImages, windows
 from pretrain.data.order import StepOrder
-from pretrain.data.sources import FolderSource, SourceError
+from pretrain.data.sources import FolderSource, Source, SourceError
 from pretrain.data.transforms import AugmentationConfig, apply_crop, central_square
 from pretrain.errors import UserError
 
 SIZE, PATCHES = 12, 9
 
 
-class Drawn:
+class Drawn(Source):
     """Images made in memory; those of one colour tell their index in any crop."""
 
     def __init__(self, count, *, plain=False, bad=(), fault=None):
@@ -389,9 +389,10 @@ import multiprocessing, os, signal
 import numpy as np
 from pretrain.data.loader import MaskedImages, windows
 from pretrain.data.order import StepOrder
+from pretrain.data.sources import Source
 from pretrain.data.transforms import AugmentationConfig
 
-class Source:
+class Plain(Source):
     names = [f"{index}.png" for index in range(40)]
     def image(self, index):
         if os.path.exists("fault"):
@@ -399,7 +400,7 @@ class Source:
         return np.zeros((8, 8, 3), np.uint8)
 
 data = MaskedImages(
-    Source(), seed=0, image_size=8, num_patches=4, augmentation=AugmentationConfig()
+    Plain(), seed=0, image_size=8, num_patches=4, augmentation=AugmentationConfig()
 )
 batches = windows(
     data, StepOrder(0, data.ids, 8), rank=0, world_size=1, micro_batches=1,

@@ -352,3 +352,39 @@ def test_steps_may_be_asked_for_in_any_order():
     forward = [order.samples(step)[1].tolist() for step in range(20)]
     backward = [order.samples(step)[1].tolist() for step in reversed(range(20))]
     assert forward == backward[::-1]
+
+
+# ------------------------------------------------------------------------------------------ mixtures
+
+
+def test_a_fraction_of_a_range_is_drawn_anew_in_every_epoch():
+    ids = sample_ids([str(index) for index in range(100)])
+    part = range(40, 90)
+    epochs = [epoch_order(3, epoch, ids, [(part, 0.3)]) for epoch in range(200)]
+    seen = np.zeros(100, int)
+    for order in epochs:
+        assert len(set(order.tolist())) == len(order) == 50 + 15
+        assert set(range(40)) | set(range(90, 100)) <= set(order.tolist())
+        seen[order] += 1
+    # 200 draws of 0.3 each: 60 on average, with a standard deviation of 6.5
+    assert abs(seen[40:90].mean() - 60) < 1e-9
+    assert seen[40:90].min() > 30
+    assert seen[40:90].max() < 90
+    assert set(epochs[0].tolist()) != set(epochs[1].tolist())
+
+
+def test_whole_ranges_are_ordered_as_without_fractions():
+    ids = sample_ids([str(index) for index in range(60)])
+    whole, part = epoch_order(3, 7, ids), epoch_order(3, 7, ids, [(range(10, 20), 0.5)])
+    kept = set(part.tolist())
+    assert [index for index in whole if index in kept] == part.tolist()
+
+
+def test_the_steps_of_an_epoch_count_what_it_takes():
+    ids = sample_ids([str(index) for index in range(100)])
+    order = StepOrder(3, ids, 10, [(range(50), 0.5), (range(50, 60), 0.3)])
+    assert order.steps_per_epoch == (25 + 3 + 40) // 10
+    for step in range(2 * order.steps_per_epoch):
+        epoch, samples = order.samples(step)
+        assert epoch == step // order.steps_per_epoch
+        assert len(samples) == 10

@@ -335,3 +335,14 @@ def test_a_range_of_one_value_is_taken():
     config = AugmentationConfig(crop_scale=(0.25, 0.25), crop_ratio=(1.0, 1.0))
     for crop in many_crops(1.0, config, count=50):
         assert (crop.height, crop.width) == pytest.approx((0.5, 0.5))
+
+
+def test_a_read_only_image_is_cropped_without_a_warning(recwarn):
+    image = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    crop = Crop(top=0.1, left=0.2, height=0.5, width=0.5, flip=False)
+    expected = apply_crop(image, crop, 10)
+    image.flags.writeable = False
+    torch.testing.assert_close(apply_crop(image, crop, 10), expected, rtol=0, atol=0)
+    same_size = apply_crop(image, Crop(top=0, left=0, height=1, width=2 / 3, flip=False), 20)
+    same_size += 1  # the result is the caller's own
+    assert not recwarn.list

@@ -1,6 +1,5 @@
 """The drawn faces by index: image, true state and labels."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +10,7 @@ from pretrain.data.drawing.face import draw_face
 from pretrain.data.drawing.state import FaceState
 from pretrain.data.generated import GeneratedNames
 from pretrain.data.order import mix
+from pretrain.data.sources import LabelledSource
 from pretrain.data.synthetic.affect import Latents, face_state
 from pretrain.data.synthetic.annotation import Labels, annotate, withhold
 from pretrain.data.synthetic.config import SPLITS, STYLES, SUBJECTS_PER_SPLIT, SyntheticConfig
@@ -46,14 +46,12 @@ class Chances:
     grain: np.random.Generator
 
 
-class SyntheticFaces:
+class SyntheticFaces(LabelledSource):
     """Drawn faces, each a pure function of (config, index).
 
     Source: our own construction; AU table of Du, Tao & Martinez, "Compound facial expressions of
     emotion", PNAS 2014; class means of AffectNet.
     """
-
-    names: Sequence[str]
 
     def __init__(self, config: SyntheticConfig) -> None:
         """Prepare the list of subjects; draws nothing."""
