@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from pretrain.data.loader import Batch, MaskedImages, windows
-from pretrain.data.non_faces import NonFaces, NonFacesConfig
+from pretrain.data.opening import SourceConfig
 from pretrain.data.order import StepOrder, fingerprint
-from pretrain.data.sources import FolderSource, Source
-from pretrain.data.synthetic import SyntheticConfig, SyntheticFaces
+from pretrain.data.sources import Source
 from pretrain.data.transforms import AugmentationConfig
 from pretrain.engine import run_folder
 from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig, read
@@ -28,31 +27,40 @@ from pretrain.engine.tracking import LogConfig, Tracker, say
 from pretrain.errors import UserError
 from pretrain.load import init_from
 from pretrain.models.mae import MAEConfig, MaskedAutoencoder
+from pretrain.probing.config import RunProbeConfig
+from pretrain.probing.during import RunProbe, separate
 from pretrain.results import draw_curves, draw_reconstructions, draw_samples, hand_on
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(SourceConfig):
     """The images and what is done to them.
 
     Attributes:
-        source: synthetic (embedded faces), non_faces (their control), or a folder of images.
-        augmentation: random crop and flip.
+        source: synthetic (embedded faces), non_faces (their control), mixture, a folder of images,
+            a .zip or .tar, a .parquet or .arrow file or a folder of them, a dataset saved by
+            Hugging Face datasets, a packed folder, a list (.txt, .csv), or hf://NAME (downloads).
+        root: folder that the paths of a list are relative to; null takes the list's own.
+        mixture: for source mixture, source to passes over it in an epoch (0.5: a random half of
+            it, 2: twice).
         synthetic: the embedded faces.
         non_faces: the embedded images without a face.
+        augmentation: random crop and flip.
         workers: loader processes a trainer process; null takes the cores that are left, at most 8.
+        max_bad_share: share of the images that may be unreadable, 0 to 1; the run stops above it.
     """
 
-    source: str = operational("synthetic")
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
-    non_faces: NonFacesConfig = field(default_factory=NonFacesConfig)
     workers: int | None = operational(None)
+    max_bad_share: float = operational(0.01)
 
     def __post_init__(self) -> None:
-        """Refuses a negative number of workers."""
+        """Refuses a negative number of workers and what is no share."""
+        super().__post_init__()
         if self.workers is not None and self.workers < 0:
             raise ValueError(f"workers {self.workers}, expected 0 or more")
+        if not 0 <= self.max_bad_share <= 1:
+            raise ValueError(f"max_bad_share {self.max_bad_share}, expected in [0, 1]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +76,7 @@ class PretrainConfig:
         pictures: images in the reconstruction grids.
         model: the masked autoencoder.
         data: the images.
+        probe: linear probes of the encoder on labelled images.
         training: length and size of the steps.
         optim: AdamW and its schedule.
         runtime: precision, processes, threads.
@@ -82,6 +91,7 @@ class PretrainConfig:
     pictures: int = operational(12)
     model: MAEConfig = field(default_factory=MAEConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    probe: RunProbeConfig = field(default_factory=RunProbeConfig, metadata={"operational": True})
     training: LoopConfig = field(default_factory=LoopConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
@@ -117,13 +127,10 @@ class MaskedReconstruction:
         return model(batch.images, batch.noise).reshape(1)  # type: ignore[no-any-return]
 
 
-def open_source(config: DataConfig) -> Source:
-    """The images that ``data.source`` names."""
-    if config.source == "synthetic":
-        return SyntheticFaces(config.synthetic)
-    if config.source == "non_faces":
-        return NonFaces(config.non_faces)
-    return FolderSource(Path(config.source).expanduser())
+def open_images(config: PretrainConfig) -> tuple[Source, RunProbe | None]:
+    """The images to pretrain on and, where one is wanted, the probe on others."""
+    source, probed, remark = separate(config.data, config.probe)
+    return source, RunProbe(probed, remark, config.seed) if probed else None
 
 
 def pretrain(config: PretrainConfig) -> bool:
@@ -151,14 +158,17 @@ class _Run:
         self.started = time.monotonic()
         self.config, self.runtime, self.micro_batches = config, runtime, micro_batches
         self.folder = Path(config.output_dir).expanduser()
+        source, self.probe = open_images(config)
         self.dataset = MaskedImages(
-            open_source(config.data),
+            source,
             seed=config.seed,
             image_size=config.model.image_size,
             num_patches=config.model.encoder_shape.num_patches,
             augmentation=config.data.augmentation,
         )
-        self.order = StepOrder(config.seed, self.dataset.ids, config.training.global_batch_size)
+        self.order = StepOrder(
+            config.seed, self.dataset.ids, config.training.global_batch_size, source.partial
+        )
         self.schedule = self._schedule()
         self.defining = self._defining()
         checkpoint = self._claim_folder()
@@ -177,6 +187,8 @@ class _Run:
             seed=config.seed,
             optim=config.optim,
             defining=self.defining,
+            images=len(self.dataset),
+            max_bad_share=config.data.max_bad_share,
         )
         if checkpoint:
             self.loop.restore(checkpoint)
@@ -233,9 +245,14 @@ class _Run:
             key: value
             for key, value in defining_fields(self.config).items()
             if not key.startswith(("data.synthetic.", "data.non_faces."))
-            or key.split(".")[1] == self.config.data.source
+            or self.config.data.uses(key.split(".")[1])
         }
-        return fields | {"images": fingerprint(self.dataset.ids)}
+        weights = list(self.config.data.mixture.values())
+        return (
+            fields
+            | {"images": fingerprint(self.dataset.ids)}
+            | ({"mixture": weights} if weights else {})
+        )
 
     def _claim_folder(self) -> Checkpoint | None:
         """The main process chooses where to start; all read the same checkpoint."""
@@ -290,13 +307,31 @@ class _Run:
         say(f"run folder {self.folder}{resumed}")
         say("  ".join(f"{key} {value}" for key, value in facts.items()))
         draw_samples(self.dataset, self.order, 2 * self.config.pictures, self.folder)
+        if self.probe:
+            self.probe.start(self.folder, self.first_step)
+            say(f"probe: {self.probe.remark}")
         return tracker
 
     def _hooks(self) -> list[tuple[int, Callable[[int], object]]]:
-        epochs = self.config.log.pictures_every_epochs
-        if not (epochs and self.runtime.is_main):
-            return []
-        return [(max(1, round(epochs * self.order.steps_per_epoch)), self._draw)]
+        wanted = (
+            (self.config.log.pictures_every_epochs, self._draw),
+            (self.config.probe.every_epochs if self.probe else None, self._probe),
+        )
+        return [
+            (max(1, round(epochs * self.order.steps_per_epoch)), hook)
+            for epochs, hook in wanted
+            if epochs and self.runtime.is_main
+        ]
+
+    def _probe(self, step: int) -> str:
+        """The table of what the encoder's features know at this step."""
+        assert self.probe
+        self.model.eval()
+        try:
+            epoch = step / self.order.steps_per_epoch
+            return self.probe(self.model.encoder, step, epoch, self.runtime.device)
+        finally:
+            self.model.train()
 
     def _draw(self, step: int) -> Path:
         """Pictures of the run as it stands."""
@@ -311,6 +346,8 @@ class _Run:
         if complete:
             hand_on(self.model, self.loop.average, self.folder)
             picture = self._draw(progress.step)
+            if self.probe:
+                print(self._probe(progress.step), end="\n\n")
             print(f"encoder         {self.folder / 'encoder'}")
             print(f"reconstruction  {picture}")
         else:

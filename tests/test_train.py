@@ -156,7 +156,7 @@ def test_broken_images_are_replaced_counted_and_named(
     (root / "text.png").write_text("not an image")
     whole = (root / "003.png").read_bytes()
     (root / "003.png").write_bytes(whole[: len(whole) // 2])
-    data = DataConfig(source=str(root), workers=1)
+    data = DataConfig(source=str(root), workers=1, max_bad_share=0.2)
     longer = LoopConfig(epochs=4, global_batch_size=11)
     assert pretrain(config(tmp_path / "run", data=data, training=longer))
     said = capsys.readouterr().err

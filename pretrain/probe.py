@@ -1,0 +1,122 @@
+"""Program: ``python -m pretrain.probe --encoder DIR_OR_NAME [--source LIST]``: linear probes."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pretrain.engine.config import parse_config
+from pretrain.engine.run_folder import write_text
+from pretrain.errors import UserError
+from pretrain.probing.config import ProbeConfig
+from pretrain.probing.encoders import open_frozen
+from pretrain.probing.images import ProbedImages, Scores
+from pretrain.probing.report import record, table, write_records
+from pretrain.train import PretrainConfig, open_images
+
+PROGRAM = "python -m pretrain.probe"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramConfig(ProbeConfig):
+    """Tells what the frozen features of an encoder know, beside plain references.
+
+    Attributes:
+        source: synthetic (embedded faces of the development split), or a .csv or .parquet list
+            with the columns image and any of subject, expression, valence, arousal, AU1 ... AU45.
+        root: folder that the list's images are relative to; null takes the list's own.
+        subjects: share of the subjects that is probed, the same ones always, in (0, 1].
+        images: at most so many images are probed, the same ones always.
+        contrast: two expressions that are told apart as well, A/B; null tells none.
+        synthetic: the embedded faces.
+        encoder: a run folder, a released MAE or ViT, or any timm model's folder or name (only a
+            name may download).
+        seed: of the untrained encoder it is compared with.
+        out: folder for probe.txt and probe.jsonl; null only prints.
+    """
+
+    encoder: str = ""
+    seed: int = 0
+    out: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses no encoder and a seed that torch cannot take."""
+        super().__post_init__()
+        if not self.encoder:
+            raise ValueError("encoder '', expected a folder, file or timm name")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed {self.seed}, expected at least 0 and below 2**63")
+
+
+def probe(config: ProgramConfig) -> str:
+    """Probes an encoder.
+
+    Returns:
+        The table.
+
+    Raises:
+        UserError: something the user can mend; its message is one line.
+    """
+    folder = None if config.out is None else _folder(config.out)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trained, fresh = open_frozen(config.encoder, config.seed)
+    images = ProbedImages(config)
+    remark = _pretraining_saw(config.encoder, images)
+    scores: Scores = {}
+    for name, encoder in (("encoder", trained), ("untrained", fresh)):
+        encoder.module.to(device)
+        scores |= images.encoder_scores(name, encoder, device)
+    scores |= images.plain_scores(trained.image_size)
+    text = table(scores, images.tasks, f"{config.encoder} on {images.summary()}", [remark])
+    if folder is not None:
+        write_records(folder, [record(scores, 0, 0.0, images.identity)])
+        write_text(folder / "probe.txt", f"{text}\n")
+    return text
+
+
+def _folder(out: str) -> Path:
+    """Makes the folder for the results: minutes later would be too late to refuse it."""
+    folder = Path(out).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"out {folder}: {error.strerror}, expected a folder") from None
+    return folder
+
+
+def _pretraining_saw(encoder: str, images: ProbedImages) -> str:
+    """Whether the probed people were pretrained on; a run of ours tells by its config."""
+    place = Path(encoder).expanduser()
+    configs = [folder / "config.yaml" for folder in (place, place.parent)]
+    config = next((file for file in configs if file.is_file()), None)
+    if config is None or not place.exists():  # a name says nothing of the folder we are in
+        return "whether pretraining saw these images is unknown here"
+    try:
+        run = parse_config(PretrainConfig, ["--config", str(config)], PROGRAM)
+        source, _ = open_images(run)
+    except UserError as error:
+        return f"whether pretraining saw these images is unknown: {error}"
+    seen = len(images.seen_by(source))
+    before = f"; what {run.init_from} had seen is unknown" if run.init_from else ""
+    if seen:
+        return (
+            f"transductive: pretraining saw {seen} images of the probed subjects, by name{before}"
+        )
+    return f"pretraining saw no image of the probed subjects, as names tell{before}"
+
+
+def main() -> int:
+    """Probes and prints the table, or says in one line why not."""
+    try:
+        print(probe(parse_config(ProgramConfig, None, PROGRAM)))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
