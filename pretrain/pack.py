@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pretrain.data.opening import SourceConfig, open_source
+from pretrain.data.config import SourceConfig
+from pretrain.data.opening import open_source
 from pretrain.data.packing.format import PackSettings, read_contents
 from pretrain.data.packing.pack import pack
 from pretrain.data.packing.verify import verify

@@ -25,13 +25,6 @@ class ProgramConfig(ProbeConfig):
     """Tells what the frozen features of an encoder know, beside plain references.
 
     Attributes:
-        source: synthetic (embedded faces of the development split), or a .csv or .parquet list
-            with the columns image and any of subject, expression, valence, arousal, AU1 ... AU45.
-        root: folder that the list's images are relative to; null takes the list's own.
-        subjects: share of the subjects that is probed, the same ones always, in (0, 1].
-        images: at most so many images are probed, the same ones always.
-        contrast: two expressions that are told apart as well, A/B; null tells none.
-        synthetic: the embedded faces.
         encoder: a run folder, a released MAE or ViT, or any timm model's folder or name (only a
             name may download).
         seed: of the untrained encoder it is compared with.

@@ -12,11 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pretrain.data.config import DataConfig
 from pretrain.data.loader import Batch, MaskedImages, windows
-from pretrain.data.opening import SourceConfig
 from pretrain.data.order import StepOrder, fingerprint
 from pretrain.data.sources import Source
-from pretrain.data.transforms import AugmentationConfig
 from pretrain.engine import run_folder
 from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig, read
 from pretrain.engine.config import defining_fields, dump_config, operational
@@ -30,37 +29,6 @@ from pretrain.models.mae import MAEConfig, MaskedAutoencoder
 from pretrain.probing.config import RunProbeConfig
 from pretrain.probing.during import RunProbe, separate
 from pretrain.results import draw_curves, draw_reconstructions, draw_samples, hand_on
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig(SourceConfig):
-    """The images and what is done to them.
-
-    Attributes:
-        source: synthetic (embedded faces), non_faces (their control), mixture, a folder of images,
-            a .zip or .tar, a .parquet or .arrow file or a folder of them, a dataset saved by
-            Hugging Face datasets, a packed folder, a list (.txt, .csv), or hf://NAME (downloads).
-        root: folder that the paths of a list are relative to; null takes the list's own.
-        mixture: for source mixture, source to passes over it in an epoch (0.5: a random half of
-            it, 2: twice).
-        synthetic: the embedded faces.
-        non_faces: the embedded images without a face.
-        augmentation: random crop and flip.
-        workers: loader processes a trainer process; null takes the cores that are left, at most 8.
-        max_bad_share: share of the images that may be unreadable, 0 to 1; the run stops above it.
-    """
-
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    workers: int | None = operational(None)
-    max_bad_share: float = operational(0.01)
-
-    def __post_init__(self) -> None:
-        """Refuses a negative number of workers and what is no share."""
-        super().__post_init__()
-        if self.workers is not None and self.workers < 0:
-            raise ValueError(f"workers {self.workers}, expected 0 or more")
-        if not 0 <= self.max_bad_share <= 1:
-            raise ValueError(f"max_bad_share {self.max_bad_share}, expected in [0, 1]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -350,6 +318,8 @@ class _Run:
                 print(self._probe(progress.step), end="\n\n")
             print(f"encoder         {self.folder / 'encoder'}")
             print(f"reconstruction  {picture}")
+            if self.probe:
+                print(f"probes          {picture.with_name('probe.png')}")
         else:
             say(f"stopped at step {progress.step}, saved; go on with --resume auto")
         if skipped := int(progress.skipped.item()):

@@ -11,6 +11,7 @@ import torch
 import yaml
 from PIL import Image
 
+from pretrain.data.config import DataConfig
 from pretrain.data.synthetic import SyntheticConfig
 from pretrain.engine.checkpoint import CheckpointConfig, CheckpointError
 from pretrain.engine.loop import LoopConfig
@@ -21,7 +22,7 @@ from pretrain.engine.tracking import LogConfig, read_metrics
 from pretrain.errors import UserError
 from pretrain.load import load_encoder, load_mae
 from pretrain.models.mae import DecoderConfig, MAEConfig
-from pretrain.train import DataConfig, PretrainConfig, pretrain
+from pretrain.train import PretrainConfig, pretrain
 
 CONFIG = PretrainConfig(
     pictures=4,

@@ -3,59 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from pretrain.data.archives import TarSource, ZipSource
+from pretrain.data.config import SourceConfig
 from pretrain.data.lists import ListSource
 from pretrain.data.mixture import Mixture
-from pretrain.data.non_faces import NonFaces, NonFacesConfig
+from pretrain.data.non_faces import NonFaces
 from pretrain.data.shards import PACK, ShardSource
 from pretrain.data.sources import FolderSource, Source, SourceError
-from pretrain.data.synthetic import SyntheticConfig, SyntheticFaces
+from pretrain.data.synthetic import SyntheticFaces
 from pretrain.data.tables import FILES, hub_dataset, is_dataset, local_dataset
 
 HUB = "hf://"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceConfig:
-    """Where images come from.
-
-    Attributes:
-        source: synthetic (embedded faces), non_faces (their control), mixture, a folder of images,
-            a .zip or .tar, a .parquet or .arrow file or a folder of them, a dataset saved by
-            Hugging Face datasets, a packed folder, a list (.txt, .csv), or hf://OWNER/NAME
-            (downloads).
-        root: folder that the paths of a list are relative to; null takes the list's own.
-        mixture: for source mixture, source to passes over it in an epoch (0.5: a random half of
-            it, 2: twice).
-        synthetic: the embedded faces.
-        non_faces: the embedded images without a face.
-    """
-
-    source: str = field(default="synthetic", metadata={"operational": True})
-    root: str | None = field(default=None, metadata={"operational": True})
-    mixture: dict[str, float] = field(default_factory=dict, metadata={"operational": True})
-    synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
-    non_faces: NonFacesConfig = field(default_factory=NonFacesConfig)
-
-    def __post_init__(self) -> None:
-        """Refuses a mixture of nothing, and one that would not be used."""
-        if (self.source == "mixture") != bool(self.mixture):
-            raise ValueError(
-                f"mixture {self.mixture} with source {self.source!r}, expected source 'mixture' and"
-                " at least one source in it, or neither"
-            )
-        for name, weight in self.mixture.items():
-            if not 0 < weight <= 1000:
-                raise ValueError(f"mixture '{name}': weight {weight}, expected in (0, 1000]")
-            if name == "mixture":
-                raise ValueError("mixture 'mixture', expected the sources themselves")
-
-    def uses(self, name: str) -> bool:
-        """Whether images come from this source."""
-        return name in (self.mixture or (self.source,))
 
 
 def open_source(config: SourceConfig) -> Source:

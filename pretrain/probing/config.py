@@ -51,11 +51,6 @@ class RunProbeConfig(ProbeConfig):
         source: null probes nothing; synthetic (embedded faces of the development split), or a
             .csv or .parquet list with the columns image and any of subject, expression, valence,
             arousal, AU1 ... AU45.
-        root: folder that the list's images are relative to; null takes the list's own.
-        subjects: share of the subjects that is probed, the same ones always, in (0, 1].
-        images: at most so many images are probed, the same ones always.
-        contrast: two expressions that are told apart as well, A/B; null tells none.
-        synthetic: the embedded faces.
         exclude: leave images of the probed subjects out of pretraining, by name; else a probe on
             images that pretraining saw is marked transductive.
         every_epochs: epochs between two probes; null probes at the end only.

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pretrain.data.opening import SourceConfig, open_source
+from pretrain.data.config import SourceConfig
+from pretrain.data.opening import open_source
 from pretrain.data.sources import Selection, Source
 from pretrain.engine.run_folder import write_text
 from pretrain.engine.tracking import say

@@ -22,7 +22,7 @@ Features = NDArray[np.float32]
 #: Images an encoder sees at once.
 BATCH = 128
 
-#: Numbers an image of a token map: 8 x 8 tokens of ViT-Tiny, 4 x 4 of ViT-B and ViT-L.
+#: Numbers an image of a token map, at most: 9 x 9 tokens of ViT-Tiny, 4 x 4 of ViT-B and ViT-L.
 _MAP_NUMBERS = 16_384
 
 #: A HOG cell is an eighth of the image's side, the usual 8 px of a 64 px image.

@@ -13,6 +13,7 @@ import pytest
 from damaged import NOISE, ODD, Case, corpus, encode, exif, whole_files, write_odd
 
 from pretrain.data import images
+from pretrain.data.config import DataConfig
 from pretrain.data.images import BadImage, Pixels, decode
 from pretrain.data.sources import FolderSource
 from pretrain.engine.checkpoint import CheckpointConfig
@@ -21,7 +22,7 @@ from pretrain.engine.optim import OptimConfig
 from pretrain.engine.runtime import RuntimeConfig
 from pretrain.engine.tracking import LogConfig
 from pretrain.models.mae import DecoderConfig, MAEConfig
-from pretrain.train import DataConfig, PretrainConfig, pretrain
+from pretrain.train import PretrainConfig, pretrain
 
 
 def outcome(data: bytes | Path, name: str) -> Pixels | str:

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from pretrain.data.archives import TarSource, ZipSource
+from pretrain.data.config import SourceConfig
 from pretrain.data.lists import ListSource
 from pretrain.data.mixture import Mixture
 from pretrain.data.non_faces import NonFaces, NonFacesConfig
-from pretrain.data.opening import SourceConfig, open_source
+from pretrain.data.opening import open_source
 from pretrain.data.order import sample_ids
 from pretrain.data.sources import FolderSource, SourceError
 from pretrain.data.synthetic import SyntheticConfig, SyntheticFaces
