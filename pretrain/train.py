@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from pretrain.data.config import DataConfig
 from pretrain.data.loader import Batch, MaskedImages, windows
+from pretrain.data.opening import open_source
 from pretrain.data.order import StepOrder, fingerprint
 from pretrain.data.sources import Source
 from pretrain.engine import run_folder
@@ -27,8 +28,11 @@ from pretrain.errors import UserError
 from pretrain.load import init_from
 from pretrain.models.mae import MAEConfig, MaskedAutoencoder
 from pretrain.probing.config import RunProbeConfig
-from pretrain.probing.during import RunProbe, separate
 from pretrain.results import draw_curves, draw_reconstructions, draw_samples, hand_on
+
+
+if TYPE_CHECKING:
+    from pretrain.probing.during import RunProbe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +101,13 @@ class MaskedReconstruction:
 
 def open_images(config: PretrainConfig) -> tuple[Source, RunProbe | None]:
     """The images to pretrain on and, where one is wanted, the probe on others."""
-    source, probed, remark = separate(config.data, config.probe)
-    return source, RunProbe(probed, remark, config.seed) if probed else None
+    source = open_source(config.data)
+    if config.probe.source is None:
+        return source, None
+    from pretrain.probing.during import RunProbe, separate  # scikit-learn takes seconds to import
+
+    source, probed, remark = separate(source, config.probe)
+    return source, RunProbe(probed, remark, config.seed)
 
 
 def pretrain(config: PretrainConfig) -> bool:

@@ -24,16 +24,26 @@ def sample_ids(names: Sequence[str]) -> Ids:
     The n-th occurrence of a name (a list may repeat one) gets an id of its own. The id does not
     depend on where the source lies or how it is stored, so a folder and its archive agree.
     """
-    seen: dict[str, int] = {}
     ids = np.empty(len(names), np.uint64)
     for position, name in enumerate(names):
-        occurrence = seen.get(name, 0)
-        seen[name] = occurrence + 1
         digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
         ids[position] = int.from_bytes(digest, "little")
-        if occurrence:
-            ids[position] = mix(ids[position], occurrence)
+    occurrence = _occurrences(ids)
+    again = occurrence > 0
+    ids[again] = mix(ids[again], occurrence[again])
     return ids
+
+
+def _occurrences(ids: Ids) -> Ids:
+    """How often each id came before it: 0 for a first one."""
+    order = np.argsort(ids, kind="stable")
+    ranked = ids[order]
+    first = np.ones(len(ids), bool)  # of a run of equal ids
+    first[1:] = ranked[1:] != ranked[:-1]
+    position = np.arange(len(ids))
+    occurrence = np.empty(len(ids), np.uint64)
+    occurrence[order] = position - np.maximum.accumulate(np.where(first, position, 0))
+    return occurrence
 
 
 def fingerprint(ids: Ids) -> str:

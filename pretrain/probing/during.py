@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pretrain.data.config import SourceConfig
-from pretrain.data.opening import open_source
 from pretrain.data.sources import Selection, Source
 from pretrain.engine.run_folder import write_text
 from pretrain.engine.tracking import say
@@ -28,12 +26,12 @@ from pretrain.probing.report import (
 )
 
 
-def separate(data: SourceConfig, config: RunProbeConfig) -> tuple[Source, ProbedImages | None, str]:
-    """Opens the images to pretrain on and those to probe, and keeps them apart.
+def separate(source: Source, config: RunProbeConfig) -> tuple[Source, ProbedImages, str]:
+    """Opens the images to probe and keeps those to pretrain on apart from them.
 
     Args:
-        data: what to pretrain on.
-        config: what to probe; the source null probes nothing.
+        source: what to pretrain on.
+        config: what to probe.
 
     Returns:
         The images to pretrain on, the images to probe, and how the two are related, in words.
@@ -41,9 +39,6 @@ def separate(data: SourceConfig, config: RunProbeConfig) -> tuple[Source, Probed
     Raises:
         UserError: keeping them apart leaves nothing to pretrain on.
     """
-    source = open_source(data)
-    if config.source is None:
-        return source, None, ""
     probed = ProbedImages(config)
     seen = probed.seen_by(source)
     if not len(seen):
