@@ -89,6 +89,8 @@ def _pretraining_saw(encoder: str, images: ProbedImages) -> str:
         return "whether pretraining saw these images is unknown here"
     try:
         run = parse_config(PretrainConfig, ["--config", str(config)], PROGRAM)
+        if run.data.uses_hub():
+            return "whether pretraining saw these images is unknown: its data would be downloaded"
         source, _ = open_images(run)
     except UserError as error:
         return f"whether pretraining saw these images is unknown: {error}"

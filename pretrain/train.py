@@ -30,7 +30,6 @@ from pretrain.models.mae import MAEConfig, MaskedAutoencoder
 from pretrain.probing.config import RunProbeConfig
 from pretrain.results import draw_curves, draw_reconstructions, draw_samples, hand_on
 
-
 if TYPE_CHECKING:
     from pretrain.probing.during import RunProbe
 
@@ -292,13 +291,17 @@ class _Run:
     def _hooks(self) -> list[tuple[int, Callable[[int], object]]]:
         wanted = (
             (self.config.log.pictures_every_epochs, self._draw),
-            (self.config.probe.every_epochs if self.probe else None, self._probe),
+            (self.config.probe.every_epochs if self.probe else None, self._probe_on_the_way),
         )
         return [
             (max(1, round(epochs * self.order.steps_per_epoch)), hook)
             for epochs, hook in wanted
             if epochs and self.runtime.is_main
         ]
+
+    def _probe_on_the_way(self, step: int) -> None:
+        if step < self.schedule.steps:  # the end probes what is handed on, averaged or not
+            self._probe(step)
 
     def _probe(self, step: int) -> str:
         """The table of what the encoder's features know at this step."""

@@ -8,6 +8,9 @@ from pretrain.data.non_faces import NonFacesConfig
 from pretrain.data.synthetic import SyntheticConfig
 from pretrain.data.transforms import AugmentationConfig
 
+#: A source that starts with it is a data set of the Hugging Face hub.
+HUB = "hf://"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceConfig:
@@ -43,6 +46,10 @@ class SourceConfig:
                 raise ValueError(f"mixture '{name}': weight {weight}, expected in (0, 1000]")
             if name == "mixture":
                 raise ValueError("mixture 'mixture', expected the sources themselves")
+
+    def uses_hub(self) -> bool:
+        """Whether opening it may download."""
+        return any(name.startswith(HUB) for name in self.mixture or (self.source,))
 
     def uses(self, name: str) -> bool:
         """Whether images come from this source."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from operator import itemgetter
 
 from pretrain.data.images import Pixels
 from pretrain.data.sources import Source, SourceError
@@ -20,6 +21,7 @@ class Mixture(Source):
 
     Attributes:
         names: ``NUMBER OF THE PART/NAME``: equal names in two sources are two images.
+        parts: where each copy of a source starts, and the source.
         partial: the indices of copies that an epoch does not pass over as a whole, and the fraction
             of them that it takes, in (0, 1). Whoever orders the samples draws them for each epoch.
 
@@ -31,8 +33,7 @@ class Mixture(Source):
 
     def __init__(self, parts: Sequence[tuple[Source, float]]) -> None:
         self.names, partial = [], list[tuple[range, float]]()
-        self._copies = list[Source]()  # in the order of their indices
-        self._starts = list[int]()
+        self.parts = list[tuple[int, Source]]()  # in the order of their indices
         for number, (source, weight) in enumerate(parts):
             whole, fraction = int(weight), weight - int(weight)
             if weight < 0 or (whole == 0 and round(fraction * len(source.names)) == 0):
@@ -45,8 +46,7 @@ class Mixture(Source):
                 start = len(self.names) + whole * len(names)
                 partial.append((range(start, start + len(names)), fraction))
             for _ in range(whole + bool(fraction)):
-                self._copies.append(source)
-                self._starts.append(len(self.names))
+                self.parts.append((len(self.names), source))
                 self.names += names
         self.partial = tuple(partial)
 
@@ -67,5 +67,5 @@ class Mixture(Source):
 
     def _own(self, index: int) -> tuple[Source, int]:
         """The source of an image, and its index there."""
-        copy = bisect_right(self._starts, index) - 1
-        return self._copies[copy], index - self._starts[copy]
+        start, source = self.parts[bisect_right(self.parts, index, key=itemgetter(0)) - 1]
+        return source, index - start

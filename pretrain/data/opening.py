@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from pretrain.data.archives import TarSource, ZipSource
-from pretrain.data.config import SourceConfig
+from pretrain.data.config import HUB, SourceConfig
 from pretrain.data.lists import ListSource
 from pretrain.data.mixture import Mixture
 from pretrain.data.non_faces import NonFaces
@@ -14,8 +14,6 @@ from pretrain.data.shards import PACK, ShardSource
 from pretrain.data.sources import FolderSource, Source, SourceError
 from pretrain.data.synthetic import SyntheticFaces
 from pretrain.data.tables import FILES, hub_dataset, is_dataset, local_dataset
-
-HUB = "hf://"
 
 
 def open_source(config: SourceConfig) -> Source:

@@ -59,27 +59,31 @@ def open_frozen(path: str, seed: int) -> tuple[FrozenEncoder, FrozenEncoder]:
     Raises:
         LoadError: neither of these.
     """
-    name = _other_timm_model(path)
-    if name is None:
+    name = _timm_name(path)
+    try:
         encoder, _ = load_encoder(path)
+    except LoadError as refused:  # no ViT with a class token
+        if name is None:
+            raise
+        try:
+            trained = _build(name, pretrained=True)
+        except LoadError as error:
+            raise LoadError(f"{refused}; {error}") from None
+    else:
         return frozen(encoder), frozen(untrained(encoder, seed))
-    trained = _build(name, pretrained=True)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # and no device's
         return trained, _build(name, pretrained=False)
 
 
-def _other_timm_model(path: str) -> str | None:
-    """The timm name of what is no ViT; None for what :func:`load_encoder` opens."""
+def _timm_name(path: str) -> str | None:
+    """How timm calls it; None where timm has no such model."""
     folder = Path(path).expanduser()
-    if folder.exists():
-        architecture = _architecture(folder / "config.json")
-        if architecture is None or architecture.startswith("vit_"):
-            return None
-        if not (folder / "model.safetensors").is_file():
-            raise LoadError(f"{folder}: no model.safetensors, expected a timm folder")
-        return f"local-dir:{folder}"
-    return path if timm.is_model(path) and not path.startswith("vit_") else None
+    if not folder.exists():
+        return path if timm.is_model(path) else None
+    whole = (folder / "model.safetensors").is_file()
+    architecture = _architecture(folder / "config.json")
+    return f"local-dir:{folder}" if whole and architecture else None
 
 
 def _architecture(config: Path) -> str | None:

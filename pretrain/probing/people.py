@@ -41,10 +41,10 @@ def showing(source: Source, images: Sequence[str], people: set[str]) -> NDArray[
     if isinstance(source, Selection):
         within = showing(source.source, images, people)
         return np.flatnonzero(np.isin(source.indices, within))
-    names: Sequence[str] = source.names
-    if isinstance(source, Mixture):  # the number of the part is no folder
-        names = [name.partition("/")[2] for name in names]
-    found = same_images(names, images)
+    if isinstance(source, Mixture):
+        parts = [start + showing(part, images, people) for start, part in source.parts]
+        return np.concatenate(parts)
+    found = same_images(source.names, images)
     theirs = [i for i, subject in enumerate(_named_subjects(source)) if subject in people]
     return np.union1d(found, np.array(theirs, np.int64))
 
