@@ -138,9 +138,9 @@ def test_a_part_of_a_mixture_is_searched_under_its_own_names():
 
 
 def test_a_list_in_a_mixture_is_searched_for_the_people(tmp_path):
-    path = a_list(tmp_path, ["a.png,ann", "b.png,bob", "c.png,ann"])
+    rows = ["a.png,ann", "b.png,bob", "c.png,ann"]
     others = SyntheticFaces(SyntheticConfig(count=5))
-    source = Mixture([(others, 1), (ListSource(path, tmp_path), 1.5)])
+    source = Mixture([(others, 1), (a_list(tmp_path, rows), 1.5)])
     found = showing(source, ["elsewhere.png"], {"ann"})
     assert [source.names[index] for index in found] == ["1/a.png", "1/c.png"] * 2
 
