@@ -100,7 +100,7 @@ class RunProbe:
         text = table(scores, tasks, heading, [self.remark])
         write_records(self._folder, self._records)
         write_text(self._folder / "probe.txt", f"{text}\n")
-        plot(probes, tasks, self._folder / "pictures" / "probe.png")
+        plot(probes, tasks, self._folder / "pictures" / "probe.png", self.images.summary())
         return text
 
     def _references(self, encoder: ViT, device: torch.device) -> Scores:

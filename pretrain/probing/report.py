@@ -76,13 +76,16 @@ def write_records(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
     write_text(folder / RECORDS, "".join(f"{json.dumps(entry)}\n" for entry in records))
 
 
-def plot(records: Sequence[Mapping[str, Any]], tasks: Sequence[Task], path: Path) -> None:
+def plot(
+    records: Sequence[Mapping[str, Any]], tasks: Sequence[Task], path: Path, title: str
+) -> None:
     """Draws the scores over epochs, a panel a task; what does not change is a dashed line.
 
     Args:
         records: of :func:`record`, of the same probe.
         tasks: the panels.
         path: the PNG.
+        title: what is probed.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # imports stay light
     from matplotlib.figure import Figure
@@ -98,15 +101,18 @@ def plot(records: Sequence[Mapping[str, Any]], tasks: Sequence[Task], path: Path
             if row.startswith("encoder"):
                 mean, spread = folds.mean(1), folds.std(1, ddof=1)
                 colour = next(colours)
-                axes.plot(epochs, mean, "o-", color=colour, markersize=3, label=row)
-                axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.15)
+                axes.errorbar(
+                    epochs, mean, spread, fmt="o-", color=colour, ms=4, lw=1.2, capsize=2, label=row
+                )
             else:
                 axes.axhline(
                     folds[-1].mean(), color="#555555", linestyle=next(styles), lw=1, label=row
                 )
         axes.set(xlabel="epoch", ylabel=task.measure, title=task.name)
+        axes.set_xlim(0, 1.05 * max(epochs[-1], 1e-6))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"Linear probes of {title}, mean and spread over {FOLDS} folds", fontsize=10)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
     content = io.BytesIO()
     figure.savefig(content, format="png")

@@ -92,7 +92,7 @@ def test_the_plot_is_a_picture_with_a_panel_a_task(tmp_path, count, tasks):
     rows = ("encoder, mean", "untrained, mean") if len(tasks) == 1 else ROWS
     records = [record(scores(n, rows), n, float(n), "48-abc") for n in range(count)]
     path = tmp_path / "pictures" / "probe.png"
-    plot(records, tasks, path)
+    plot(records, tasks, path, "80 images")
     with Image.open(path) as picture:
         picture.load()
         assert picture.width == pytest.approx(3.4 * 120 * len(tasks), abs=2)
@@ -107,6 +107,6 @@ def test_the_encoders_line_moves_with_its_scores(tmp_path):
     pictures = []
     for name, last in (("flat", flat), ("again", flat), ("risen", risen)):
         records = [record(flat, 0, 0.0, ""), record(last, 1, 1.0, "")]
-        plot(records, TASKS[1:], tmp_path / f"{name}.png")
+        plot(records, TASKS[1:], tmp_path / f"{name}.png", "80 images")
         pictures.append((tmp_path / f"{name}.png").read_bytes())
     assert pictures[0] == pictures[1] != pictures[2]
