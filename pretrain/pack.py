@@ -65,6 +65,16 @@ class PackConfig(SourceConfig):
             raise ValueError(
                 f"out: got {got} of out and verify, expected SOURCE OUT or --verify PACK"
             )
+        if "" in (self.out, self.verify):
+            raise ValueError("out '', expected a folder")
+        if self.verify is not None and self.source != SourceConfig.source:
+            raise ValueError(f"verify '{self.verify}' with source '{self.source}', expected one")
+        for name, weight in self.mixture.items():
+            if weight != 1:
+                raise ValueError(
+                    f"mixture '{name}': weight {weight:g}, expected 1: a pack holds every image"
+                    " once; weigh packs in data.mixture"
+                )
         if self.workers is not None and not 1 <= self.workers <= 1024:
             raise ValueError(f"workers {self.workers}, expected in 1..1024")
         self.settings()
@@ -125,8 +135,12 @@ def make_pack(config: PackConfig) -> None:
         UserError: see :func:`pretrain.data.packing.pack`.
     """
     assert config.out is not None
+    folder = Path(os.path.expanduser(config.out))
+    for name in config.mixture or (config.source,):
+        place = Path(os.path.expanduser(name))
+        if place.is_dir() and folder.resolve().is_relative_to(place.resolve()):
+            raise UserError(f"out {folder}: lies in the source {place}, expected another place")
     source = open_source(config)
-    folder = Path(config.out).expanduser()
     origin = config.source
     if config.mixture:
         origin = ", ".join(f"{weight:g} x {name}" for name, weight in config.mixture.items())
@@ -155,7 +169,7 @@ def check_pack(config: PackConfig) -> None:
         UserError: something is damaged; the first pictures are named before.
     """
     assert config.verify is not None
-    folder = Path(config.verify).expanduser()
+    folder = Path(os.path.expanduser(config.verify))
     contents = read_contents(folder)
     progress = _Progress(contents.images, "checked")
     try:

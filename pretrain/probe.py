@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,9 @@ def probe(config: ProgramConfig) -> str:
         encoder.module.to(device)
         scores |= images.encoder_scores(name, encoder, device)
     scores |= images.plain_scores(trained.image_size)
-    text = table(scores, images.tasks, f"{config.encoder} on {images.summary()}", [remark])
+    text = table(
+        scores, images.tasks, f"{config.encoder} on {images.summary()}", [remark, *images.remarks()]
+    )
     if folder is not None:
         write_records(folder, [record(scores, 0, 0.0, images.identity)])
         write_text(folder / "probe.txt", f"{text}\n")
@@ -72,7 +75,7 @@ def probe(config: ProgramConfig) -> str:
 
 def _folder(out: str) -> Path:
     """Makes the folder for the results: minutes later would be too late to refuse it."""
-    folder = Path(out).expanduser()
+    folder = Path(os.path.expanduser(out))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -82,7 +85,7 @@ def _folder(out: str) -> Path:
 
 def _pretraining_saw(encoder: str, images: ProbedImages) -> str:
     """Whether the probed people were pretrained on; a run of ours tells by its config."""
-    place = Path(encoder).expanduser()
+    place = Path(os.path.expanduser(encoder))
     configs = [folder / "config.yaml" for folder in (place, place.parent)]
     config = next((file for file in configs if file.is_file()), None)
     if config is None or not place.exists():  # a name says nothing of the folder we are in
@@ -94,6 +97,8 @@ def _pretraining_saw(encoder: str, images: ProbedImages) -> str:
         source, _ = open_images(run)
     except UserError as error:
         return f"whether pretraining saw these images is unknown: {error}"
+    if not source.named:
+        return "whether pretraining saw these images is unknown: they had no names there"
     seen = len(images.seen_by(source))
     before = f"; what {run.init_from} had seen is unknown" if run.init_from else ""
     if seen:
@@ -110,6 +115,9 @@ def main() -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130  # as a shell reports it
     return 0
 
 

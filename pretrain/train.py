@@ -133,7 +133,7 @@ class _Run:
     def __init__(self, config: PretrainConfig, runtime: Runtime, micro_batches: int) -> None:
         self.started = time.monotonic()
         self.config, self.runtime, self.micro_batches = config, runtime, micro_batches
-        self.folder = Path(config.output_dir).expanduser()
+        self.folder = Path(os.path.expanduser(config.output_dir))
         source, self.probe = open_images(config)
         self.dataset = MaskedImages(
             source,
@@ -226,7 +226,7 @@ class _Run:
         weights = list(self.config.data.mixture.values())
         return (
             fields
-            | {"images": fingerprint(self.dataset.ids)}
+            | {"images": fingerprint(self.dataset.ids) + "-cut" * self.dataset.source.cut}
             | ({"mixture": weights} if weights else {})
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import pickle
 import struct
 from collections.abc import Mapping
@@ -54,7 +55,7 @@ class Weights:
 
 def open_weights(path: str | Path, part: str) -> Weights:
     """Finds out what a path is; ``part`` of a run folder is meant."""
-    place = Path(path).expanduser()
+    place = Path(os.path.expanduser(path))
     if place.is_dir() and (place / "run.json").exists():
         if not (place / part).exists():
             raise LoadError(f"{place}: holds no {part}, expected a run that is complete")

@@ -18,6 +18,7 @@ from pretrain.data.packing.format import PackSettings
 from pretrain.data.packing.pack import pack
 from pretrain.data.synthetic import SyntheticConfig, SyntheticFaces
 from pretrain.data.transforms import AugmentationConfig
+from pretrain.engine.checkpoint import CheckpointError
 from pretrain.engine.tracking import read_metrics
 from pretrain.train import pretrain
 
@@ -116,3 +117,16 @@ def test_a_mixture_trains_and_is_part_of_what_defines_the_run(
     assert start["steps_per_epoch"] == (24 + 24) // 16
     assert start["defining"]["mixture"] == [0.5, 1.0]
     assert start["defining"]["data.synthetic.count"] == 24
+
+
+def test_a_run_does_not_go_on_with_cut_outs_of_its_images(
+    forms: dict[str, Path], tmp_path: Path
+) -> None:
+    source = open_source(SourceConfig(source=str(forms["folder"])))
+    cut = PackSettings(size=64, format="raw", fit="crop")
+    pack(source, tmp_path / "cut", cut, origin="faces", workers=1, progress=lambda done: None)
+    run(forms["folder"], tmp_path / "run")
+    data = DataConfig(source=str(tmp_path / "cut"), workers=0)
+    again = replace(CONFIG, output_dir=str(tmp_path / "run"), data=data, resume="auto")
+    with pytest.raises(CheckpointError, match="-cut"):
+        pretrain(again)

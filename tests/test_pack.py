@@ -14,10 +14,13 @@ from PIL import Image
 from programs import run, start
 
 from pretrain import pack as program
+from pretrain.data.config import SourceConfig
+from pretrain.data.opening import open_source
 from pretrain.data.packing.format import PackSettings, read_manifest
 from pretrain.data.packing.pack import pack
 from pretrain.data.shards import PACK, ShardSource
 from pretrain.data.sources import FolderSource
+from pretrain.errors import UserError
 
 PROGRAM = ("-m", "pretrain.pack")
 SMALL = ("--shard_images", "10", "--min_side", "8", "--size", "64")
@@ -316,3 +319,52 @@ def test_fit_follows_the_format_where_it_is_not_given() -> None:
     assert program.PackConfig(out="x").settings().fit == "keep"
     assert program.PackConfig(out="x", format="raw").settings().fit == "squash"
     assert program.PackConfig(out="x", format="raw", fit="crop").settings().fit == "crop"
+
+
+def test_a_jpeg_with_broken_exif_is_packed_as_it_is_read(tmp_path, capfd):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for index, exif in enumerate((b"Exif\0\0garbage-not-tiff", b"Exif\0\0II*\0\xff\xff\xff\xff")):
+        pixels = np.random.default_rng(index).integers(0, 255, (40, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.jpg", exif=exif, dpi=(72, 72))
+    code, _, errors = run("-m", "pretrain.pack", folder, tmp_path / "out", "--workers", 1)
+    assert (code, errors) == (0, "")
+    packed = ShardSource(tmp_path / "out")
+    for index, name in enumerate(packed.names):
+        assert packed.encoded(index) == (folder / name).read_bytes()
+
+
+def refusal_of(*arguments):
+    code, _, errors = run("-m", "pretrain.pack", *arguments)
+    assert code == 2
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    return errors
+
+
+def test_what_would_do_another_thing_than_asked_is_refused(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "a.png")
+    assert "lies in the source" in refusal_of(folder, folder / "data")
+    assert "source ''" in refusal_of("", tmp_path / "out")
+    assert "out ''" in refusal_of(folder, "")
+    assert "expected 1: a pack holds every image once" in refusal_of(
+        "--source", "mixture", "--mixture", f'{{"{folder}": 0.5}}', "--out", tmp_path / "out"
+    )
+    assert "no such folder" in refusal_of("~nobody/x", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_finished_pack_that_has_lost_a_file_is_not_called_finished(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "a.png")
+    assert run("-m", "pretrain.pack", folder, tmp_path / "out")[0] == 0
+    (tmp_path / "out" / "shard-00000.parquet").unlink()
+    assert "shard-00000.parquet" in refusal_of(folder, tmp_path / "out")
+    (tmp_path / "out" / "pack.json").unlink()  # copied without it: said so by whoever opens it
+    with pytest.raises(UserError, match=r"pack\.json"):
+        open_source(SourceConfig(source=str(tmp_path / "out")))

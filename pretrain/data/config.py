@@ -41,6 +41,12 @@ class SourceConfig:
                 f"mixture {self.mixture} with source {self.source!r}, expected source 'mixture' and"
                 " at least one source in it, or neither"
             )
+        names = list(self.mixture) or [self.source]
+        if "" in names:
+            raise ValueError("source '', expected a folder, a file or a name")
+        lists = (".txt", ".csv")
+        if self.root is not None and not any(name.lower().endswith(lists) for name in names):
+            raise ValueError(f"root '{self.root}' without a list, expected a .txt or .csv source")
         for name, weight in self.mixture.items():
             if not 0 < weight <= 1000:
                 raise ValueError(f"mixture '{name}': weight {weight}, expected in (0, 1000]")

@@ -145,13 +145,24 @@ def _ends(file: BinaryIO, scan: int) -> bool:
     return False
 
 
+def is_turned(image: Image.Image) -> bool:
+    """Whether its EXIF says that the stored pixels are to be turned or mirrored."""
+    return _turn(image) is not None
+
+
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned by its EXIF orientation; broken EXIF does not cost the image."""
-    try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION))
-    except Exception:  # SyntaxError, struct.error, TypeError: as many as ways to break it
-        return image
+    turn = _turn(image)
     return image if turn is None else image.transpose(turn)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What its EXIF orientation asks for; broken EXIF does not cost the image."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's notes on broken EXIF
+            return _TURNS.get(image.getexif().get(_ORIENTATION))
+    except Exception:  # SyntaxError, struct.error, TypeError: as many as ways to break it
+        return None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

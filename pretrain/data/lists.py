@@ -19,6 +19,9 @@ from pretrain.data.sources import LabelledSource, SourceError
 _NAMES = ("subject", "expression")
 _NUMBERS = {"valence": "d", "arousal": "d"} | {f"AU{unit}": "f" for unit in range(1, 46)}
 
+#: A column that is nearly one of them is a mistake, and would be passed over in silence.
+_BY_LOWER_CASE = {name.lower(): name for name in ("image", *_NAMES, *_NUMBERS)}
+
 #: So many paths are looked for on opening; looking for all would take long on a network.
 _CHECKED = 100
 
@@ -191,6 +194,9 @@ def _columns(path: Path, header: Sequence[str]) -> dict[str, int]:
             if name in columns:
                 raise SourceError(f"{path}: column {name} is given twice, expected once")
             columns[name] = position
+        elif name.strip().lower() in _BY_LOWER_CASE:
+            meant = _BY_LOWER_CASE[name.strip().lower()]
+            raise SourceError(f"{path}: column {name!r}, expected '{meant}' in this spelling")
     if "image" not in columns:
         got = ", ".join(header) or "none"
         raise SourceError(f"{path}: got the columns {got}, expected one called image")
@@ -213,7 +219,8 @@ def _text(name: str, cell: object) -> str | None:
         return None
     if not isinstance(cell, str):
         raise _BadCell(f"{name} {repr(cell)[:_SHOWN]}, expected text")
-    return cell
+    # "Neutral " is no class of its own; a file's name may end in a space.
+    return cell if name == "image" else cell.strip() or None
 
 
 def _number(name: str, cell: object) -> float:

@@ -49,6 +49,8 @@ class Mixture(Source):
                 self.parts.append((len(self.names), source))
                 self.names += names
         self.partial = tuple(partial)
+        self.named = all(source.named for source, _ in parts)
+        self.cut = any(source.cut for source, _ in parts)
 
     def image(self, index: int) -> Pixels:
         """See :class:`Source`."""

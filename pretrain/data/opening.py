@@ -10,7 +10,7 @@ from pretrain.data.config import HUB, SourceConfig
 from pretrain.data.lists import ListSource
 from pretrain.data.mixture import Mixture
 from pretrain.data.non_faces import NonFaces
-from pretrain.data.shards import PACK, ShardSource
+from pretrain.data.shards import FIRST_SHARD, PACK, ShardSource
 from pretrain.data.sources import FolderSource, Source, SourceError
 from pretrain.data.synthetic import SyntheticFaces
 from pretrain.data.tables import FILES, hub_dataset, is_dataset, local_dataset
@@ -34,7 +34,7 @@ def _open(name: str, config: SourceConfig) -> Source:
         return NonFaces(config.non_faces)
     if name.startswith(HUB):
         return hub_dataset(name.removeprefix(HUB))
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     # os.path: Path.is_file raises where it may not look, and for names that are too long.
     return _open_file(path, config.root) if os.path.isfile(path) else _open_folder(path)
 
@@ -48,7 +48,7 @@ def _open_file(path: Path, root: str | None) -> Source:
     if kind in FILES:
         return local_dataset(path)
     if kind in (".txt", ".csv"):
-        return ListSource(path, Path(root).expanduser() if root else path.parent)
+        return ListSource(path, Path(os.path.expanduser(root)) if root else path.parent)
     raise SourceError(
         f"{path}: a file of unknown kind, expected a folder, .zip, .tar, .parquet, .arrow, .txt or"
         " .csv"
@@ -56,7 +56,7 @@ def _open_file(path: Path, root: str | None) -> Source:
 
 
 def _open_folder(path: Path) -> Source:
-    if os.path.isfile(path / PACK):
+    if os.path.isfile(path / PACK) or os.path.isfile(path / FIRST_SHARD):
         return ShardSource(path)
     if is_dataset(path):
         return local_dataset(path)

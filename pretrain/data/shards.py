@@ -25,6 +25,9 @@ from pretrain.data.packing.format import (
 )
 from pretrain.data.sources import Source, SourceError
 
+#: Where it lies without the manifest, somebody has lost that.
+FIRST_SHARD = shard_files(Path(), 0)[0].name
+
 #: Shard files that a process maps at a time; each takes a file descriptor.
 _OPEN_SHARDS = 256
 
@@ -44,6 +47,7 @@ class ShardSource(Source):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.settings = read_manifest(folder).settings
+        self.cut = self.settings.fit == "crop"
         self._shards = read_contents(folder).shards
         names = list[str]()
         offsets, lengths, aspects = [], [], []

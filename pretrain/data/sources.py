@@ -28,10 +28,14 @@ class Source(Protocol):
     Attributes:
         names: one an image, unique or not. Sample ids come from them, so they must not depend on
             where the source lies.
+        named: whether the names are the images' own, and no row numbers.
+        cut: whether the pictures are cut-outs of those that the names mean.
         partial: ranges of indices of which an epoch takes a fraction only, as a mixture says.
     """
 
     names: Sequence[str]
+    named: bool = True
+    cut: bool = False
     partial: Sequence[tuple[range, float]] = ()
 
     def image(self, index: int) -> Pixels:
@@ -84,6 +88,7 @@ class Selection(Source):
 
     def __init__(self, source: Source, indices: NDArray[np.int64]) -> None:
         self.source, self.indices = source, indices
+        self.named, self.cut = source.named, source.cut
         self.names = [source.names[int(index)] for index in indices]
         self.partial = [
             (range(*np.searchsorted(indices, (part.start, part.stop)).tolist()), fraction)

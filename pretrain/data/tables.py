@@ -61,7 +61,9 @@ class DatasetSource(Source):
         if not len(dataset):
             raise SourceError(f"{where}: no images, expected at least one row")
         self._rows = dataset.with_format("arrow", columns=[column])  # as they are stored
-        self.names = _stored_names(dataset, column) or GeneratedNames(len(dataset), "{:09d}".format)
+        stored = _stored_names(dataset, column)
+        self.named = stored is not None
+        self.names = stored or GeneratedNames(len(dataset), "{:09d}".format)
 
     def image(self, index: int) -> Pixels:
         """See :class:`Source`."""
@@ -128,12 +130,18 @@ def _stored_names(dataset: Dataset, column: str) -> list[str] | None:
 def is_dataset(folder: Path) -> bool:
     """Whether a folder is a saved dataset or holds tables, directly or in ``data``, and no images.
 
-    A folder of images is known by the first one that is met.
+    A folder of images is known by the first one that is met, at any depth: tables beside it are
+    about the images.
     """
     saved = ("dataset_dict.json",), ("dataset_info.json", "state.json")
     if any(all(os.path.isfile(folder / name) for name in names) for names in saved):
         return True
-    return bool(_table_files(folder))
+    return bool(_table_files(folder)) and not _has_image_files(folder)
+
+
+def _has_image_files(folder: Path) -> bool:
+    names = (name for _, _, files in os.walk(folder) for name in files)
+    return any(os.path.splitext(name)[1].lower() in SUFFIXES for name in names)
 
 
 def _table_files(folder: Path) -> list[Path]:

@@ -57,7 +57,7 @@ def claim(
     if resume is None:
         return None, []
     if resume != "auto":
-        checkpoint, notes = read(Path(resume).expanduser()), list[str]()
+        checkpoint, notes = read(Path(os.path.expanduser(resume))), list[str]()
         if holds_run and checkpoint.path.resolve().parent != (folder / "checkpoints").resolve():
             raise RunFolderError(
                 f"{folder}: holds another run than {resume}; expected a new --output_dir"

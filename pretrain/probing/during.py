@@ -41,6 +41,12 @@ def separate(source: Source, config: RunProbeConfig) -> tuple[Source, ProbedImag
     """
     probed = ProbedImages(config)
     seen = probed.seen_by(source)
+    if not source.named:
+        return (
+            source,
+            probed,
+            "whether pretraining shows probed subjects is unknown: it has no names",
+        )
     if not len(seen):
         return source, probed, "no image of a probed subject is in pretraining, as names tell"
     if not config.exclude:
@@ -97,7 +103,7 @@ class RunProbe:
             self._records.append(probes[-1])
         scores = scores_of(probes[-1])
         heading = f"Probe at epoch {epoch:g} on {self.images.summary()}"
-        text = table(scores, tasks, heading, [self.remark])
+        text = table(scores, tasks, heading, [self.remark, *self.images.remarks()])
         write_records(self._folder, self._records)
         write_text(self._folder / "probe.txt", f"{text}\n")
         plot(probes, tasks, self._folder / "pictures" / "probe.png", self.images.summary())

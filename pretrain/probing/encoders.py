@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -78,7 +79,7 @@ def open_frozen(path: str, seed: int) -> tuple[FrozenEncoder, FrozenEncoder]:
 
 def _timm_name(path: str) -> str | None:
     """How timm calls it; None where timm has no such model."""
-    folder = Path(path).expanduser()
+    folder = Path(os.path.expanduser(path))
     if not folder.exists():
         return path if timm.is_model(path) else None
     whole = (folder / "model.safetensors").is_file()

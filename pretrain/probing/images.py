@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,13 +37,13 @@ def open_labelled(config: ProbeConfig) -> LabelledSource:
     """
     if config.source == "synthetic":
         return SyntheticFaces(config.synthetic)
-    path = Path(config.source or "").expanduser()
+    path = Path(os.path.expanduser(config.source or ""))
     if path.suffix.lower() not in (".csv", ".parquet"):
         raise UserError(
             f"probe source {config.source}: expected synthetic, or a .csv or .parquet list with"
             " labels"
         )
-    return ListSource(path, Path(config.root).expanduser() if config.root else path.parent)
+    return ListSource(path, Path(os.path.expanduser(config.root)) if config.root else path.parent)
 
 
 class ProbedImages:
@@ -55,7 +56,7 @@ class ProbedImages:
         people: the probed subjects.
         tasks: what is told from features.
         drawn: embedded faces, no photographs.
-        identity: names the set of images.
+        identity: names the set of images and what is known of them.
 
     Raises:
         UserError: nobody is left, or what is left cannot be probed.
@@ -78,7 +79,13 @@ class ProbedImages:
         self.tasks = tasks_of(labels, config.contrast)
         self._folds = subject_folds(self._subjects, labels)
         check_tasks(self.tasks, self._folds)
-        self.identity = fingerprint(sample_ids([self._source.names[int(i)] for i in chosen]))
+        # What is known of an image is part of which image it is: other labels are another probe.
+        known = [
+            f"{self._source.names[int(i)]} {sorted(row.items())}"
+            for i, row in zip(chosen, labels, strict=True)
+        ]
+        self.identity = fingerprint(sample_ids(known))
+        self._strangers = sum(row.get("subject") is None for row in labels)
         self._pixels: Tensor | None = None
 
     def __len__(self) -> int:
@@ -153,7 +160,18 @@ class ProbedImages:
     def summary(self) -> str:
         """What is probed, in a line."""
         kind = "drawn faces" if self.drawn else "images"
+        if self._strangers == len(self):
+            return f"{len(self)} {kind} of unknown subjects"
         return f"{len(self)} {kind} of {len(set(self._subjects))} subjects"
+
+    def remarks(self) -> list[str]:
+        """What a reader of the scores has to know about the images."""
+        if not self._strangers:
+            return []
+        return [
+            f"{self._strangers} images have no subject: each is taken as a person of its own, and"
+            " one person may be in several folds"
+        ]
 
 
 def _smallest(source: LabelledSource, indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -186,8 +186,10 @@ def _expression_tasks(labels: Sequence[Labels], contrast: str | None) -> list[Ta
         rows = np.flatnonzero(np.isin(names, kept))
         targets = (Target(rows, names[rows]),)
         rare = ", ".join(kinds[counts < MIN_IMAGES])
-        note = f"expressions below {MIN_IMAGES} images are left out: {rare}" if rare else ""
-        found.append(Task(f"{len(kept)} expressions", "macro-F1", targets, note))
+        notes = [f"expressions below {MIN_IMAGES} images are left out: {rare}"] if rare else []
+        if contrast and len(pair) < 2:
+            notes.append(f"no contrast {contrast}: not both are among the expressions")
+        found.append(Task(f"{len(kept)} expressions", "macro-F1", targets, "; ".join(notes)))
     return found
 
 

@@ -12,15 +12,25 @@ from pretrain.data.mixture import Mixture
 from pretrain.data.order import sample_ids, uniform
 from pretrain.data.sources import LabelledSource, Selection, Source
 from pretrain.data.synthetic import SyntheticFaces
+from pretrain.errors import UserError
 
 
 def subjects_of(source: LabelledSource) -> list[str]:
-    """The subject of every image; one without a subject is a person of its own."""
-    named = (source.labels(index).get("subject") for index in range(len(source.names)))
-    return [
-        f"image {name}" if subject is None else str(subject)
-        for name, subject in zip(source.names, named, strict=True)
-    ]
+    """The subject of every image; one without a subject is a person of its own.
+
+    Raises:
+        UserError: an image is listed with two subjects.
+    """
+    subjects, known = list[str](), dict[str, str]()
+    for index, name in enumerate(source.names):
+        named = source.labels(index).get("subject")
+        subject = f"image {name}" if named is None else str(named)
+        if known.setdefault(name, subject) != subject:
+            raise UserError(
+                f"{name}: listed with the subjects {known[name]!r} and {subject!r}, expected one"
+            )
+        subjects.append(subject)
+    return subjects
 
 
 def probed_people(subjects: Sequence[str], share: float) -> set[str]:

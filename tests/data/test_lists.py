@@ -281,3 +281,19 @@ def test_missing_files_folders_and_other_kinds_are_refused(root, tmp_path):
         ListSource(tmp_path / "folder.txt", root)
     with pytest.raises(SourceError, match="No such file"):
         ListSource(tmp_path / "gone.parquet", root)
+
+
+@pytest.mark.parametrize(
+    "header", ["image,Subject", "image,Expression ", "Image,subject", "image,au12"]
+)
+def test_a_column_that_is_nearly_right_is_refused(tmp_path, header):
+    (tmp_path / "list.csv").write_text(f"{header}\na.png,x\n")
+    with pytest.raises(SourceError, match="in this spelling"):
+        ListSource(tmp_path / "list.csv", tmp_path)
+
+
+def test_spaces_around_a_name_make_no_other_name(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "list.csv").write_text("image,expression,subject\na.png, Neutral ,  \n")
+    source = ListSource(tmp_path / "list.csv", tmp_path)
+    assert source.labels(0) == {"expression": "Neutral"}

@@ -221,3 +221,23 @@ def test_a_zip_from_the_outside_is_the_folder_that_was_packed(faces):
         for name in reversed(NAMES):
             archive.write(faces / "folder" / name, f"./{name}")
     assert list(opened(faces / "again.zip").names) == NAMES
+
+
+def test_a_table_beside_a_folder_of_images_leaves_it_a_folder(tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "a.png")
+    (tmp_path / "labels.parquet").write_bytes(b"anything")
+    assert list(open_source(SourceConfig(source=str(tmp_path))).names) == ["images/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"source": ""}, "source ''"),
+        ({"source": "mixture", "mixture": {"": 1.0}}, "source ''"),
+        ({"source": "faces", "root": "images"}, "without a list"),
+    ],
+)
+def test_what_would_mean_something_else_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        SourceConfig(**fields)

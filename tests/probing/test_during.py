@@ -278,3 +278,16 @@ def test_what_is_handed_on_is_probed_at_the_end(faces, tmp_path):
     often, end = (read_records(tmp_path / name) for name in ("often", "end"))
     assert [entry["step"] for entry in often] == [1, 2, 3, 4]
     assert often[-1] == end[-1]
+
+
+def test_a_source_without_names_is_not_called_free_of_probed_people(faces, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files = sorted(faces.parent.rglob("*.png"))
+    table = pa.table({"image": [file.read_bytes() for file in files]})
+    pq.write_table(table, tmp_path / "nameless.parquet")
+    data = SourceConfig(source=str(tmp_path / "nameless.parquet"))
+    source, _, remark = separate(open_source(data), probed(faces))
+    assert len(source.names) == len(files)
+    assert "unknown" in remark

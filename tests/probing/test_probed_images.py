@@ -259,7 +259,7 @@ def test_a_doubled_image_stays_with_its_person(tmp_path):
     path = labelled_list(tmp_path)
     edited(path, lambda rows: [row | {"subject": ""} for row in [*rows, *rows]])
     images = probed(path)
-    assert images.summary() == "96 images of 48 subjects"
+    assert images.summary() == "96 images of unknown subjects"
     for training, test in images._folds:
         assert not {int(row) % 48 for row in training} & {int(row) % 48 for row in test}
 
@@ -270,3 +270,25 @@ def test_features_that_are_no_numbers_are_refused(tmp_path, value):
     broken = reader(lambda batch: {"mean": torch.full((len(batch), 3), value)})
     with pytest.raises(UserError, match="probe of encoder, mean: got features that are not finite"):
         images.encoder_scores("encoder", broken, CPU)
+
+
+def test_other_labels_of_the_same_images_are_another_probe(tmp_path):
+    path = labelled_list(tmp_path)
+    before = probed(path).identity
+    assert probed(path).identity == before
+    edited(path, lambda rows: [row | {"subject": row["subject"][::-1]} for row in rows])
+    assert probed(path).identity != before
+
+
+def test_images_without_a_subject_are_said_to_be(tmp_path):
+    path = labelled_list(tmp_path)
+    assert probed(path).remarks() == []
+    edited(path, lambda rows: [row | {"subject": ""} for row in rows[:3]] + rows[3:])
+    assert probed(path).remarks()[0].startswith("3 images have no subject")
+
+
+def test_an_image_under_two_subjects_is_refused(tmp_path):
+    path = labelled_list(tmp_path)
+    edited(path, lambda rows: [*rows, rows[0] | {"subject": "somebody else"}])
+    with pytest.raises(UserError, match="listed with the subjects .* and 'somebody else'"):
+        probed(path)

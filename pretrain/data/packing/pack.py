@@ -14,7 +14,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pretrain.data.order import sample_ids
-from pretrain.data.packing.format import PACK, Contents, Manifest, PackSettings, read_manifest
+from pretrain.data.packing.format import (
+    PACK,
+    Contents,
+    Manifest,
+    PackSettings,
+    check_length,
+    read_index,
+    read_manifest,
+    shard_files,
+)
 from pretrain.data.packing.report import Work, write_report
 from pretrain.data.packing.stored import Stored, store
 from pretrain.data.packing.workers import WorkerError, in_order
@@ -98,6 +107,7 @@ def _pack(
     progress: Callable[[int], None],
 ) -> Packed:
     if manifest.contents is not None:
+        _check_files(folder, manifest.contents)
         return Packed(manifest.contents, summary=None)
     started, tally = time.monotonic(), read_tally(folder)
     before = tally.position
@@ -122,6 +132,14 @@ def _pack(
     summary = write_report(folder, source.names, manifest, tally, work)
     write_whole(folder / PACK, manifest.to_json().encode())
     return Packed(contents, summary)
+
+
+def _check_files(folder: Path, contents: Contents) -> None:
+    """Refuses to call a pack finished that has lost files since."""
+    for shard, (_, size) in enumerate(contents.shards):
+        data, index = shard_files(folder, shard)
+        check_length(data, size)
+        read_index(index, ["name"])
 
 
 def _fill(

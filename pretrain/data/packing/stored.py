@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 import zlib
 from dataclasses import dataclass
 
-from PIL import ExifTags, Image
+from PIL import Image
 
-from pretrain.data.images import BadImage, Pixels, decode
+from pretrain.data.images import BadImage, Pixels, decode, is_turned
 from pretrain.data.packing.format import PackSettings
 from pretrain.data.packing.near_duplicates import difference_hash
 from pretrain.data.sources import Source
@@ -113,11 +114,12 @@ def _may_stay(file: bytes, picture: Image.Image, pixels: Pixels, settings: PackS
     """Whether the file already is what would be made of it; encoding again would only lose."""
     if settings.fit != "keep" or not file.startswith(b"\xff\xd8"):
         return False
-    with Image.open(io.BytesIO(file), formats=["JPEG"]) as image:
+    with warnings.catch_warnings(), Image.open(io.BytesIO(file), formats=["JPEG"]) as image:
+        warnings.simplefilter("ignore")  # Pillow's notes on odd metadata
         return (
             image.format == "JPEG"
             and image.mode in ("L", "RGB")
-            and image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+            and not is_turned(image)
             and image.size == picture.size == (pixels.shape[1], pixels.shape[0])
         )
 
