@@ -290,5 +290,5 @@ def test_images_without_a_subject_are_said_to_be(tmp_path):
 def test_an_image_under_two_subjects_is_refused(tmp_path):
     path = labelled_list(tmp_path)
     edited(path, lambda rows: [*rows, rows[0] | {"subject": "somebody else"}])
-    with pytest.raises(UserError, match="listed with the subjects .* and 'somebody else'"):
+    with pytest.raises(UserError, match=r"listed with the subjects .* and 'somebody else'"):
         probed(path)
