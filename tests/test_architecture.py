@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MODULES = sorted(path for path in (ROOT / "pretrain").rglob("*.py"))
+PACKAGES = ("pretrain", "finetune")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 #: A package and all that it may import of ours.
 ALLOWED = {
@@ -16,7 +17,13 @@ ALLOWED = {
     "pretrain/models": ("pretrain.models", "pretrain.errors"),
     "pretrain/data": ("pretrain.data", "pretrain.errors"),
     "pretrain": ("pretrain",),
+    "finetune": ("finetune", "pretrain"),
+    # Arithmetic on labels: a score can be made anew years later, without a model.
+    "finetune/data": ("finetune.data", "finetune.labels", "pretrain.data", "pretrain.errors"),
+    "finetune/tallies": ("finetune.tallies", "finetune.labels", "pretrain.errors"),
 }
+#: Modules that must be of use where torch is not installed.
+WITHOUT_TORCH = ("labels.py", "metrics.py", "intervals.py", "tallies/*.py", "data/*.py")
 #: A program that stands with its data; nothing imports it.
 PROGRAMS = {"contact_sheet.py": ("pretrain.data", "pretrain.engine", "pretrain.errors")}
 
@@ -41,8 +48,27 @@ def test_imports_follow_the_arrows(package: str) -> None:
             assert not ours or name == "pretrain" or name.startswith(allowed), f"{path}: {name}"
 
 
+def test_what_is_arithmetic_needs_no_torch() -> None:
+    for pattern in WITHOUT_TORCH:
+        for path in (ROOT / "finetune").glob(pattern):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for node in tree.body:  # what stands under TYPE_CHECKING is not imported
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+                assert not {name.split(".")[0] for name in names} & {"torch", "timm"}, path
+
+
 def test_heavy_libraries_are_imported_where_used() -> None:
-    heavy = {"datasets", "matplotlib", "tensorboard", "wandb", "transformers", "deepspeed"}
+    heavy = {
+        "pyarrow",
+        "skimage",
+        "datasets",
+        "matplotlib",
+        "tensorboard",
+        "wandb",
+        "transformers",
+        "deepspeed",
+    }
     for path in MODULES:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in tree.body:
@@ -53,13 +79,9 @@ def test_heavy_libraries_are_imported_where_used() -> None:
 
 def test_no_module_shadows_a_library() -> None:
     # A program's folder comes first on sys.path, so a module beside it hides a library's.
-    for path in [*(ROOT / "pretrain").iterdir(), ROOT / "pretrain"]:
+    for path in [entry for package in PACKAGES for entry in (ROOT / package).iterdir()]:
         name = path.stem
-        if (
-            name.startswith("_")
-            or name == "pretrain"
-            or not (path.is_dir() or path.suffix == ".py")
-        ):
+        if name.startswith("_") or not (path.is_dir() or path.suffix == ".py"):
             continue
         assert name not in sys.stdlib_module_names, path
         found = importlib.util.find_spec(name)

@@ -1,0 +1,1 @@
+"""Stage two: affect recognition on pretrained encoders."""

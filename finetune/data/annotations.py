@@ -1,0 +1,121 @@
+"""What every reader gives: images in the order of their list, and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.labels import ActionUnitSpace, ExpressionSpace, LabelError, Targets
+from pretrain.errors import UserError
+
+#: What the columns of :attr:`Targets.valence_arousal` are called.
+VALENCE_AROUSAL = ("valence", "arousal")
+
+
+class AnnotationError(UserError):
+    """A label file that is not as its format says."""
+
+    def __init__(
+        self, file: Path, line: int | None, got: str, expected: str, column: str = ""
+    ) -> None:
+        place = f"{file}" if line is None else f"{file}:{line}"
+        self.file, self.line, self.column = file, line, column
+        what = f"{column} {got}" if column else got
+        printable = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in f"{place}: {what}")
+        super().__init__(f"{printable}, expected {expected}")
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Images and their labels.
+
+    Attributes:
+        images: paths relative to the root, with "/", in the order of the list, duplicates kept.
+        targets: labels, in the label spaces of the collection.
+        videos: the video of each image; None: a collection of stills.
+        frames: number of each image in its video, [n]; None: a collection of stills.
+        subjects: who each image shows; None: unknown.
+    """
+
+    images: Sequence[str]
+    targets: Targets
+    videos: Sequence[str] | None = None
+    frames: NDArray[np.int64] | None = None
+    subjects: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses columns that do not belong together: our own fault, not a user's."""
+        for column in (self.targets, self.videos, self.frames, self.subjects):
+            assert column is None or len(column) == len(self.images)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+
+def unlabelled(
+    count: int, expressions: ExpressionSpace, action_units: ActionUnitSpace
+) -> dict[str, Any]:  # arrays: a field each
+    """Fields of :class:`Targets` for images of which nothing is known; a reader replaces some."""
+    units = (count, len(action_units))
+    return {
+        "valence_arousal": np.zeros((count, 2)),
+        "valence_arousal_valid": np.zeros((count, 2), bool),
+        "expression": np.zeros(count, np.int64),
+        "expression_valid": np.zeros(count, bool),
+        "action_units": np.zeros(units, np.int64),
+        "action_units_valid": np.zeros(units, bool),
+    }
+
+
+def read_lines(file: Path, expected: str) -> list[str]:
+    """The lines of a text file without their ends; a BOM, CRLF and a missing last end are fine.
+
+    Args:
+        file: UTF-8.
+        expected: what the file should be, for errors.
+
+    Raises:
+        AnnotationError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise AnnotationError(file, None, error.strerror or str(error), expected) from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        got = f"byte 0x{content[error.start]:02x}"
+        raise AnnotationError(file, line, got, f"{expected} in UTF-8") from None
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+
+
+def at_line(file: Path, error: LabelError, lines: Sequence[int]) -> AnnotationError:
+    """The error of a label with its place in the file.
+
+    Args:
+        file: that was read.
+        error: of an array whose rows came from these lines.
+        lines: line numbers by row, from 1.
+    """
+    line = None if error.row is None else lines[error.row]
+    return AnnotationError(file, line, f"{error.got}", error.expected, error.column)
+
+
+def numbers(file: Path, line: int, cells: Sequence[str], columns: Sequence[str]) -> Iterator[float]:
+    """The cells of a line as numbers.
+
+    Raises:
+        AnnotationError: one is no number.
+    """
+    for cell, column in zip(cells, columns, strict=True):
+        try:
+            yield float(cell)
+        except ValueError:
+            raise AnnotationError(file, line, repr(cell), "a number", column) from None
