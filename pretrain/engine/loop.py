@@ -215,7 +215,9 @@ class Loop:
                 self._refuse_bad_images()
             for every, hook in hooks:
                 if progress.step % every == 0:
+                    began = time.monotonic()
                     hook(progress.step)
+                    self._logged_at += time.monotonic() - began  # no part of images/s
             stopped = stop is not None and stop.received is not None
             stopping, timed = runtime.agree([stopped, self._save_is_due()])
             every_steps = self.saving.every_steps
