@@ -34,10 +34,9 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.data.annotations import VALENCE_AROUSAL, AnnotationError, Annotations
+from finetune.data.annotations import VALENCE_AROUSAL, AnnotationError, Annotations, content_lines
 from finetune.data.challenge_files import (
     check_header,
-    content_lines,
     listed_images,
     split_cells,
     video_frames,

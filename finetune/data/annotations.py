@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.labels import ActionUnitSpace, ExpressionSpace, LabelError, Targets
+from finetune.labels import LabelError, Targets
 from pretrain.errors import UserError
 
 #: What the columns of :attr:`Targets.valence_arousal` are called.
@@ -58,21 +57,6 @@ class Annotations:
         return len(self.images)
 
 
-def unlabelled(
-    count: int, expressions: ExpressionSpace, action_units: ActionUnitSpace
-) -> dict[str, Any]:  # arrays: a field each
-    """Fields of :class:`Targets` for images of which nothing is known; a reader replaces some."""
-    units = (count, len(action_units))
-    return {
-        "valence_arousal": np.zeros((count, 2)),
-        "valence_arousal_valid": np.zeros((count, 2), bool),
-        "expression": np.zeros(count, np.int64),
-        "expression_valid": np.zeros(count, bool),
-        "action_units": np.zeros(units, np.int64),
-        "action_units_valid": np.zeros(units, bool),
-    }
-
-
 def read_lines(file: Path, expected: str) -> list[str]:
     """The lines of a text file without their ends; a BOM, CRLF and a missing last end are fine.
 
@@ -96,6 +80,26 @@ def read_lines(file: Path, expected: str) -> list[str]:
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
+def content_lines(file: Path, expected: str) -> list[str]:
+    """The lines of a file without spaces around them and without blank lines at its end.
+
+    Line i of the file is item i - 1: a blank line in between stays, and is refused by who reads it.
+
+    Args:
+        file: UTF-8.
+        expected: what the file should be, for errors.
+
+    Raises:
+        AnnotationError: it cannot be read, or holds nothing.
+    """
+    lines = [line.strip() for line in read_lines(file, expected)]
+    while lines and not lines[-1]:
+        lines.pop()
+    if not lines:
+        raise AnnotationError(file, None, "empty", expected)
+    return lines
+
+
 def at_line(file: Path, error: LabelError, lines: Sequence[int]) -> AnnotationError:
     """The error of a label with its place in the file.
 
@@ -106,16 +110,3 @@ def at_line(file: Path, error: LabelError, lines: Sequence[int]) -> AnnotationEr
     """
     line = None if error.row is None else lines[error.row]
     return AnnotationError(file, line, f"{error.got}", error.expected, error.column)
-
-
-def numbers(file: Path, line: int, cells: Sequence[str], columns: Sequence[str]) -> Iterator[float]:
-    """The cells of a line as numbers.
-
-    Raises:
-        AnnotationError: one is no number.
-    """
-    for cell, column in zip(cells, columns, strict=True):
-        try:
-            yield float(cell)
-        except ValueError:
-            raise AnnotationError(file, line, repr(cell), "a number", column) from None

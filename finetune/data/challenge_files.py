@@ -13,32 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.data.annotations import AnnotationError, read_lines
+from finetune.data.annotations import AnnotationError, content_lines
 from finetune.data.columns import image_name, shown
 from pretrain.data.images import SUFFIXES
 
 #: A frame of a video: no more digits than an int64 holds.
 _FRAME = re.compile(r"([^/\0]+)/([0-9]{1,18})\.[A-Za-z]+")
-
-
-def content_lines(file: Path, expected: str) -> list[str]:
-    """The lines of a file without spaces around them and without blank lines at its end.
-
-    Line i of the file is item i - 1: a blank line in between stays, and is refused by who reads it.
-
-    Args:
-        file: UTF-8.
-        expected: what the file should be, for errors.
-
-    Raises:
-        AnnotationError: it cannot be read, or holds nothing.
-    """
-    lines = [line.strip() for line in read_lines(file, expected)]
-    while lines and not lines[-1]:
-        lines.pop()
-    if not lines:
-        raise AnnotationError(file, None, "empty", expected)
-    return lines
 
 
 def check_header(file: Path, line: str, names: Sequence[str]) -> None:

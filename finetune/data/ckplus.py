@@ -25,8 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.data.annotations import AnnotationError, Annotations
-from finetune.data.challenge_files import content_lines
+from finetune.data.annotations import AnnotationError, Annotations, content_lines
 from finetune.data.columns import (
     WHOLE,
     check_split,

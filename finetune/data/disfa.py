@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.data.annotations import AnnotationError, Annotations
-from finetune.data.challenge_files import content_lines, split_cells
+from finetune.data.annotations import AnnotationError, Annotations, content_lines
+from finetune.data.challenge_files import split_cells
 from finetune.data.columns import WHOLE, check_split, entries, make_targets, shown, whole_numbers
 from finetune.labels import ACTION_UNIT_SPACES, Integers, LabelError, Mask, action_units_from_codes
 

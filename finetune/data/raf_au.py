@@ -23,8 +23,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from finetune.data.annotations import AnnotationError, Annotations
-from finetune.data.challenge_files import content_lines
+from finetune.data.annotations import AnnotationError, Annotations, content_lines
 from finetune.data.columns import WHOLE, check_split, image_name, named_units, shown
 from finetune.data.rafdb import aligned
 

@@ -19,8 +19,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from finetune.data.annotations import AnnotationError, Annotations
-from finetune.data.challenge_files import content_lines
+from finetune.data.annotations import AnnotationError, Annotations, content_lines
 from finetune.data.columns import (
     check_split,
     find_one,

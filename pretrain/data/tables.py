@@ -28,7 +28,7 @@ FILES = frozenset({".parquet", ".arrow"})
 #: The column with the images, unless only one can be it.
 _COLUMN = "image"
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # without an owner, a word may mean a kind of file
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # without an owner, a word may mean a kind of file
 _HUB_FORM = "OWNER/NAME[@REVISION][:SPLIT]"
 
 #: Words in a file's name that say which split it belongs to, as on the hub.

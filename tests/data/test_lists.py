@@ -206,7 +206,8 @@ class TestManifest:
         binary = ListSource(root.parent / "t.parquet", root)
         assert list(text.names) == list(binary.names) == ["a.png"] * len(rows)
         for index, (v, au, name) in enumerate(rows):
-            expected = {"valence": v, "AU2": au, "expression": name}
+            # Spaces around a name are none of it; of spaces alone, nothing is left.
+            expected = {"valence": v, "AU2": au, "expression": (name and name.strip()) or None}
             expected = {key: label for key, label in expected.items() if label is not None}
             assert text.labels(index) == binary.labels(index) == expected
 
