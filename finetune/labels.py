@@ -31,6 +31,9 @@ EXPRESSIONS = (
     *("Contempt", "Other"),
 )
 
+#: What the columns of :attr:`Targets.valence_arousal` are called.
+VALENCE_AROUSAL = ("valence", "arousal")
+
 
 class LabelError(UserError):
     """A label outside of its space.
@@ -350,7 +353,7 @@ def valence_arousal_from_codes(
             f"{table[row, column]:g}",
             f"in [-{scale:g}, {scale:g}]" + (f", or {sentinels} for none" if missing else ""),
             row,
-            ("valence", "arousal")[column],
+            VALENCE_AROUSAL[column],
         )
     return np.where(valid, table / scale, 0.0), valid
 

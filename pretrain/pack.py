@@ -16,6 +16,7 @@ from pretrain.data.packing.format import PackSettings, read_contents
 from pretrain.data.packing.pack import pack
 from pretrain.data.packing.verify import verify
 from pretrain.engine.config import parse_config
+from pretrain.engine.cores import usable_cores
 from pretrain.errors import UserError
 
 #: Seconds between two lines of progress where there is no terminal.
@@ -35,7 +36,7 @@ class PackConfig(SourceConfig):
     Attributes:
         out: folder of the pack; an interrupted one is gone on with.
         verify: check this pack and make none.
-        format: jpeg, or raw (uint8 squares: no decoding while training, 5 to 20 times the bytes).
+        format: jpeg, or raw (uint8 squares: no decoding while training, some 10 times the bytes).
         size: pixels of the shorter side; jpeg makes no image larger.
         fit: keep (the aspect; jpeg's default), squash (the whole picture into a square, which
             training undoes; raw's default) or crop (the central square); null takes the default.
@@ -151,7 +152,7 @@ def make_pack(config: PackConfig) -> None:
             folder,
             config.settings(),
             origin=origin,
-            workers=config.workers or _usable_cores(),
+            workers=config.workers or usable_cores(),
             progress=progress,
         )
     finally:
@@ -173,7 +174,7 @@ def check_pack(config: PackConfig) -> None:
     contents = read_contents(folder)
     progress = _Progress(contents.images, "checked")
     try:
-        damaged = verify(folder, workers=config.workers or _usable_cores(), progress=progress)
+        damaged = verify(folder, workers=config.workers or usable_cores(), progress=progress)
     finally:
         progress.close()
     what = f"{contents.images:,} images, {contents.bytes:,} bytes, {len(contents.shards)} shards"
@@ -184,11 +185,6 @@ def check_pack(config: PackConfig) -> None:
         print(line, file=sys.stderr)
     rest = f" ({len(damaged) - _NAMED} more)" if len(damaged) > _NAMED else ""
     raise UserError(f"{folder}: {what}: {len(damaged)} faults, named above{rest}, expected none")
-
-
-def _usable_cores() -> int:
-    """As the engine counts them; but that imports torch, which takes seconds and is not needed."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main() -> int:

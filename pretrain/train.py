@@ -20,9 +20,10 @@ from pretrain.data.sources import Source
 from pretrain.engine import run_folder
 from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig, read
 from pretrain.engine.config import defining_fields, dump_config, operational
+from pretrain.engine.cores import usable_cores
 from pretrain.engine.loop import Loop, LoopConfig
 from pretrain.engine.optim import OptimConfig, Schedule, build_optimizer, build_schedule
-from pretrain.engine.runtime import Runtime, RuntimeConfig, StopSignal, usable_cores
+from pretrain.engine.runtime import Runtime, RuntimeConfig, StopSignal
 from pretrain.engine.tracking import LogConfig, Tracker, say
 from pretrain.errors import UserError
 from pretrain.load import init_from
@@ -284,7 +285,7 @@ class _Run:
         say("  ".join(f"{key} {value}" for key, value in facts.items()))
         draw_samples(self.dataset, self.order, 2 * self.config.pictures, self.folder)
         if self.probe:
-            self.probe.start(self.folder, self.first_step)
+            self.probe.start(self.folder, self.first_step, self.config.model.image_size)
             say(f"probe: {self.probe.remark}")
         return tracker
 

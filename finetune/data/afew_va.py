@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from finetune.data.annotations import VALENCE_AROUSAL, AnnotationError, Annotations
+from finetune.data.annotations import AnnotationError, Annotations
 from finetune.data.columns import WHOLE, check_split, entries, make_targets, shown
-from finetune.labels import Floats, LabelError, valence_arousal_from_codes
+from finetune.labels import VALENCE_AROUSAL, Floats, LabelError, valence_arousal_from_codes
 
 SPLITS = (WHOLE,)
 

@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 
 from finetune.data.annotations import (
-    VALENCE_AROUSAL,
     AnnotationError,
     Annotations,
     content_lines,
@@ -39,6 +38,7 @@ from finetune.data.columns import check_split, make_targets, placed, real_number
 from finetune.labels import (
     ACTION_UNIT_SPACES,
     EXPRESSION_SPACES,
+    VALENCE_AROUSAL,
     Targets,
     action_units_from_codes,
     expression_from_codes,

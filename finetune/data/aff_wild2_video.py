@@ -34,7 +34,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.data.annotations import VALENCE_AROUSAL, AnnotationError, Annotations, content_lines
+from finetune.data.annotations import AnnotationError, Annotations, content_lines
 from finetune.data.challenge_files import (
     check_header,
     listed_images,
@@ -53,6 +53,7 @@ from finetune.data.columns import (
 from finetune.labels import (
     ACTION_UNIT_SPACES,
     EXPRESSION_SPACES,
+    VALENCE_AROUSAL,
     Targets,
     action_units_from_codes,
     expression_from_codes,

@@ -33,7 +33,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.data.annotations import VALENCE_AROUSAL, AnnotationError, Annotations
+from finetune.data.annotations import AnnotationError, Annotations
 from finetune.data.columns import (
     check_split,
     entries,
@@ -48,6 +48,7 @@ from finetune.data.columns import (
 from finetune.data.csv_files import read_table
 from finetune.labels import (
     EXPRESSION_SPACES,
+    VALENCE_AROUSAL,
     Floats,
     Integers,
     LabelError,

@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from finetune.labels import LabelError, Targets
 from pretrain.errors import UserError
 
-#: What the columns of :attr:`Targets.valence_arousal` are called.
-VALENCE_AROUSAL = ("valence", "arousal")
-
 
 class AnnotationError(UserError):
     """A label file that is not as its format says."""

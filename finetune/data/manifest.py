@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.data import csv_files
-from finetune.data.annotations import VALENCE_AROUSAL, AnnotationError, Annotations
+from finetune.data.annotations import AnnotationError, Annotations
 from finetune.data.columns import (
     check_split,
     find_one,
@@ -41,6 +41,7 @@ from finetune.data.columns import (
 from finetune.data.csv_files import Table
 from finetune.labels import (
     EXPRESSIONS,
+    VALENCE_AROUSAL,
     ActionUnitSpace,
     ExpressionSpace,
     Integers,

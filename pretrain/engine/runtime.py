@@ -20,6 +20,7 @@ from accelerate.utils import DistributedType, broadcast_object_list, gather_obje
 from torch import Tensor
 
 from pretrain.engine.config import operational
+from pretrain.engine.cores import usable_cores
 from pretrain.errors import UserError
 
 #: Exit code after a stop signal: the state is saved, start the same command with --resume auto.
@@ -185,11 +186,6 @@ class Runtime:
             raise LaunchError(
                 f"launcher: distributed type {self.distributed}, expected {self.config.distributed}"
             )
-
-
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _refuse_other_settings(config: RuntimeConfig, accumulation: int) -> None:

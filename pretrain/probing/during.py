@@ -40,13 +40,10 @@ def separate(source: Source, config: RunProbeConfig) -> tuple[Source, ProbedImag
         UserError: keeping them apart leaves nothing to pretrain on.
     """
     probed = ProbedImages(config)
-    seen = probed.seen_by(source)
     if not source.named:
-        return (
-            source,
-            probed,
-            "whether pretraining shows probed subjects is unknown: it has no names",
-        )
+        remark = "whether pretraining shows probed subjects is unknown: it has no names"
+        return source, probed, remark
+    seen = probed.seen_by(source)
     if not len(seen):
         return source, probed, "no image of a probed subject is in pretraining, as names tell"
     if not config.exclude:
@@ -75,13 +72,18 @@ class RunProbe:
         self.images, self.remark, self.seed = images, remark, seed
         self._plain: Scores | None = None
 
-    def start(self, folder: Path, first_step: int) -> None:
+    def start(self, folder: Path, first_step: int, image_size: int) -> None:
         """Goes on in a run's folder; probes of later steps of an interrupted run are dropped.
 
+        Args:
+            folder: the run's.
+            first_step: where it goes on.
+            image_size: pixels a side that its encoder takes.
+
         Raises:
-            UserError: a probed image cannot be read.
+            UserError: a probed image cannot be read; hours later would be too late to say so.
         """
-        self.images.check()
+        self.images.pixels(image_size)
         self._folder = folder
         self._records = [entry for entry in read_records(folder) if entry["step"] <= first_step]
         write_records(folder, self._records)

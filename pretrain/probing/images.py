@@ -140,16 +140,6 @@ class ProbedImages:
             self._pixels = squares
         return self._pixels
 
-    def check(self) -> None:
-        """Refuses an unreadable image now, and not after hours of training.
-
-        Raises:
-            UserError: names it.
-        """
-        if not self.drawn:
-            for _ in self._decoded():
-                pass
-
     def _decoded(self) -> Iterator[Pixels]:
         for index in self._indices:
             try:

@@ -85,7 +85,7 @@ def tasks_of(labels: Sequence[Labels], contrast: str | None) -> list[Task]:
     """What the labels allow: a contrast, expressions, AUs (all together), valence, arousal.
 
     Raises:
-        UserError: nothing.
+        UserError: they allow nothing.
     """
     found = [*_expression_tasks(labels, contrast), *_action_unit_task(labels)]
     for name in ("valence", "arousal"):

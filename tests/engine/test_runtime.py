@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pretrain.engine.runtime import LaunchError, Runtime, RuntimeConfig, usable_cores
+from pretrain.engine.cores import usable_cores
+from pretrain.engine.runtime import LaunchError, Runtime, RuntimeConfig
 
 
 def test_one_process_agrees_with_itself() -> None:

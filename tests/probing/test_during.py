@@ -8,25 +8,23 @@ import pytest
 import torch
 from labelled import labelled_list
 from PIL import Image
+from test_train import CONFIG as TINY
 
 from pretrain.data.config import DataConfig, SourceConfig
 from pretrain.data.opening import open_source
 from pretrain.data.order import fingerprint, sample_ids, share_of
 from pretrain.data.sources import Selection
 from pretrain.data.synthetic import SyntheticConfig
-from pretrain.engine.checkpoint import CheckpointConfig
 from pretrain.engine.loop import LoopConfig
 from pretrain.engine.optim import OptimConfig
-from pretrain.engine.runtime import RuntimeConfig
-from pretrain.engine.tracking import LogConfig, read_metrics
+from pretrain.engine.tracking import read_metrics
 from pretrain.errors import UserError
-from pretrain.models.mae import DecoderConfig, MAEConfig
 from pretrain.models.vit import ViT, ViTShape
 from pretrain.probing.config import RunProbeConfig
 from pretrain.probing.during import RunProbe, separate
 from pretrain.probing.images import ProbedImages
 from pretrain.probing.report import read_records
-from pretrain.train import PretrainConfig, pretrain
+from pretrain.train import pretrain
 
 CPU = torch.device("cpu")
 SHAPE = ViTShape(embed_dim=32, depth=1, num_heads=2, image_size=32, patch_size=8)
@@ -133,7 +131,7 @@ def test_a_mixture_keeps_its_fractions_when_images_are_left_out(faces, tmp_path)
 @pytest.fixture
 def probe(faces, tmp_path):
     made = RunProbe(ProbedImages(probed(faces)), "how they are related", seed=0)
-    made.start(tmp_path / "run", 0)
+    made.start(tmp_path / "run", 0, 32)
     return made
 
 
@@ -178,7 +176,7 @@ def test_a_resumed_run_drops_later_probes_and_finds_the_same(probe, faces, tmp_p
         probe(encoder(step), step, step / 8, CPU)
     whole = (folder / "probe.jsonl").read_bytes()
     again = RunProbe(ProbedImages(probed(faces)), "how they are related", seed=0)
-    again.start(folder, 4)
+    again.start(folder, 4, 32)
     assert [entry["step"] for entry in read_records(folder)] == [2, 4]
     again(encoder(6), 6, 6 / 8, CPU)
     assert (folder / "probe.jsonl").read_bytes() == whole
@@ -190,7 +188,7 @@ def test_a_run_that_goes_on_with_another_probe_keeps_both(probe, faces, tmp_path
     lines = faces.read_text().splitlines()
     faces.write_text("\n".join(lines[:-3]) + "\n")
     other = RunProbe(ProbedImages(probed(faces)), "", seed=0)
-    other.start(folder, 4)
+    other.start(folder, 4, 32)
     assert "77 images of 8 subjects" in other(encoder(), 4, 0.5, CPU)
     kinds = [entry["images"].split("-")[0] for entry in read_records(folder)]
     assert kinds == ["80", "77"]
@@ -200,26 +198,12 @@ def test_an_unreadable_image_is_refused_at_the_start(faces, tmp_path):
     (faces.parent / "s2" / "1.png").write_bytes(b"")
     late = RunProbe(ProbedImages(probed(faces)), "", seed=0)
     with pytest.raises(UserError, match=r"s2/1\.png: empty file"):
-        late.start(tmp_path / "run", 0)
+        late.start(tmp_path / "run", 0, 32)
 
 
 # A whole run.
 
-CONFIG = PretrainConfig(
-    pictures=4,
-    model=MAEConfig(
-        size="tiny",
-        image_size=32,
-        patch_size=8,
-        decoder=DecoderConfig(embed_dim=32, depth=1, num_heads=2),
-    ),
-    data=DataConfig(synthetic=SyntheticConfig(count=32, size=32), workers=0),
-    training=LoopConfig(epochs=2, global_batch_size=16),
-    optim=OptimConfig(base_lr=5e-3, warmup_epochs=0.5),
-    checkpoint=CheckpointConfig(every_steps=2),
-    log=LogConfig(every_steps=1, trackers=()),
-    runtime=RuntimeConfig(threads=1),
-)
+CONFIG = replace(TINY, data=DataConfig(synthetic=SyntheticConfig(count=32, size=32), workers=0))
 
 
 def test_a_run_is_the_same_with_and_without_a_probe_and_after_an_interruption(faces, tmp_path):

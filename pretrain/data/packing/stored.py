@@ -129,7 +129,8 @@ def _encode(picture: Image.Image, quality: int) -> bytes:
 
     The picture was usually made smaller, and has colour detail for every pixel. Halving that again
     (4:2:0) blurs lips and eyes: on coloured faces of 100 px it saves 16 % of the bytes for 1.3 dB.
-    Tables made for the picture (``optimize``) save 10 to 20 % for nothing but time of packing.
+    Tables made for the picture (``optimize``) saved 14 % on mostly grey faces of 96 px, for nothing
+    but time of packing.
     """
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=quality, subsampling=0, optimize=True)
