@@ -192,7 +192,7 @@ def _intervals(
     whole = np.ones((1, plan.clusters))
     shapes = {name: values.shape[1:] for name, values in score(whole).items()}
     value, error = (found[0] for found in _with_error(score, whole))
-    t = np.concatenate([_t(score, weights, value) for weights in _weights(plan, progress)])
+    t = np.concatenate([_t(score, w, value, error) for w in _weights(plan, progress)])
     undefined = np.isnan(t).sum(0)
     t.sort(0)  # NaN comes last
     tail, defined = (1 - plan.level) / 2, plan.resamples - undefined
@@ -225,12 +225,19 @@ def _weights(plan: _Plan, progress: Progress | None) -> Iterator[Floats]:
             progress(done + count, plan.resamples)
 
 
-def _t(score: Callable[[Floats], Mapping[str, Floats]], weights: Floats, value: Floats) -> Floats:
-    """Distance of resamples from the table in their own standard errors: [B, M]."""
-    there, error = _with_error(score, weights)
+def _t(
+    score: Callable[[Floats], Mapping[str, Floats]], weights: Floats, value: Floats, error: Floats
+) -> Floats:
+    """Distance of resamples from the table in their own standard errors: [B, M].
+
+    A resample without a spread, in which a rare mistake is nowhere, would be infinitely far: it is
+    measured in the table's standard error.
+    """
+    there, own = _with_error(score, weights)
     apart = there - value
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(apart == 0, 0.0, apart / error)  # without a spread it is infinitely far
+        t = apart / np.where(own <= _ROUNDING, error, own)
+    return np.where((apart == 0) & ~np.isnan(own), 0.0, t)
 
 
 def _with_error(

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from pretrain.engine.config import parse_config
-from pretrain.engine.run_folder import write_text
 from pretrain.errors import UserError
+from pretrain.files import write_text
 from pretrain.probing.config import ProbeConfig
 from pretrain.probing.encoders import open_frozen
 from pretrain.probing.images import ProbedImages, Scores

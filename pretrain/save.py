@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pretrain.engine.run_folder import RunFolderError, write_text
+from pretrain.files import WriteError, write_text
 from pretrain.models.mae import MaskedAutoencoder
 from pretrain.models.names import to_published
 from pretrain.weights import METADATA_KEY
@@ -69,4 +69,4 @@ def _write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str
         draft.replace(path)
     except (OSError, SafetensorError) as error:
         draft.unlink(missing_ok=True)
-        raise RunFolderError(f"{path}: cannot write: {error}") from None
+        raise WriteError(f"{path}: cannot write: {error}") from None

@@ -26,6 +26,7 @@ from pretrain.engine.optim import OptimConfig, Schedule, build_optimizer, build_
 from pretrain.engine.runtime import Runtime, RuntimeConfig, StopSignal
 from pretrain.engine.tracking import LogConfig, Tracker, say
 from pretrain.errors import UserError
+from pretrain.files import write_text
 from pretrain.load import init_from
 from pretrain.models.mae import MAEConfig, MaskedAutoencoder
 from pretrain.probing.config import RunProbeConfig
@@ -278,7 +279,7 @@ class _Run:
         settings, names = defining_fields(self.config), self.config.log.trackers
         tracker = Tracker(self.folder, names, self.first_step, self.schedule.steps, settings)
         # From here on the folder holds a run: everything that can be refused has been built.
-        run_folder.write_text(self.folder / "config.yaml", dump_config(self.config))
+        write_text(self.folder / "config.yaml", dump_config(self.config))
         run_folder.record_start(self.folder, facts | {"defining": self.defining})
         resumed = f", resumed at step {self.first_step}" if self.first_step else ""
         say(f"run folder {self.folder}{resumed}")

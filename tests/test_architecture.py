@@ -13,17 +13,25 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 
 #: A package and all that it may import of ours.
 ALLOWED = {
-    "pretrain/engine": ("pretrain.engine", "pretrain.errors"),
+    "pretrain/engine": ("pretrain.engine", "pretrain.errors", "pretrain.files"),
     "pretrain/models": ("pretrain.models", "pretrain.errors"),
-    "pretrain/data": ("pretrain.data", "pretrain.errors"),
+    "pretrain/data": ("pretrain.data", "pretrain.errors", "pretrain.files"),
     "pretrain": ("pretrain",),
     "finetune": ("finetune", "pretrain"),
     # Arithmetic on labels: a score can be made anew years later, without a model.
+    "finetune/labels": ("finetune.labels", "pretrain.errors"),
     "finetune/data": ("finetune.data", "finetune.labels", "pretrain.data", "pretrain.errors"),
+    "finetune/table": (
+        *("finetune.table", "finetune.labels", "finetune.data.groups"),
+        *("pretrain.errors", "pretrain.files"),
+    ),
     "finetune/tallies": ("finetune.tallies", "finetune.labels", "pretrain.errors"),
 }
 #: Modules that must be of use where torch is not installed.
-WITHOUT_TORCH = ("labels.py", "metrics.py", "intervals.py", "tallies/*.py", "data/*.py")
+WITHOUT_TORCH = (
+    *("*.py", "labels/*.py", "tallies/*.py", "data/*.py", "table/*.py", "scoring/*.py"),
+    *("submission/*.py", "postprocessing/*.py", "reporting/*.py"),
+)
 #: A program that stands with its data; nothing imports it.
 PROGRAMS = {"contact_sheet.py": ("pretrain.data", "pretrain.engine", "pretrain.errors")}
 

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from timm.models import save_for_hf
 
 import pretrain
-from pretrain.engine.run_folder import RunFolderError
 from pretrain.errors import UserError
+from pretrain.files import WriteError
 from pretrain.load import init_from, load_encoder, load_mae
 from pretrain.models.mae import DecoderConfig, MAEConfig, MaskedAutoencoder
 from pretrain.save import save_encoder, save_mae
@@ -167,10 +167,10 @@ def test_saving_leaves_no_draft_and_replaces_an_older_file(tmp_path):
 
 def test_what_cannot_be_written_is_refused_by_path(tmp_path):
     model = build()
-    with pytest.raises(RunFolderError, match=r"nowhere/mae\.safetensors: cannot write"):
+    with pytest.raises(WriteError, match=r"nowhere/mae\.safetensors: cannot write"):
         save_mae(model, tmp_path / "nowhere" / "mae.safetensors")
     (tmp_path / "encoder").write_text("a file")
-    with pytest.raises(RunFolderError, match=r"encoder/config\.json: cannot write"):
+    with pytest.raises(WriteError, match=r"encoder/config\.json: cannot write"):
         save_encoder(model, tmp_path / "encoder")
 
 

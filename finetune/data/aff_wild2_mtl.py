@@ -37,6 +37,7 @@ from finetune.data.challenge_files import (
 from finetune.data.columns import check_split, make_targets, placed, real_numbers, whole_numbers
 from finetune.labels import (
     ACTION_UNIT_SPACES,
+    AFF_WILD2,
     EXPRESSION_SPACES,
     VALENCE_AROUSAL,
     Targets,
@@ -103,10 +104,14 @@ def _targets(file: Path, lines: range, cells: Mapping[str, Sequence[str]]) -> Ta
     with placed(file, lines):
         return make_targets(
             len(lines),
-            valence_arousal=valence_arousal_from_codes(np.column_stack(affect), missing=(-5,)),
-            expression=expression_from_codes(expressions, _EXPRESSIONS, missing=(-1,)),
+            valence_arousal=valence_arousal_from_codes(
+                np.column_stack(affect), missing=AFF_WILD2.valence_arousal
+            ),
+            expression=expression_from_codes(
+                expressions, _EXPRESSIONS, missing=AFF_WILD2.expression
+            ),
             action_units=action_units_from_codes(
-                np.column_stack(units), _ACTION_UNITS, missing=(-1,)
+                np.column_stack(units), _ACTION_UNITS, missing=AFF_WILD2.action_units
             ),
             expression_space=_EXPRESSIONS,
             action_unit_space=_ACTION_UNITS,

@@ -48,10 +48,12 @@ from finetune.data.columns import (
     make_targets,
     placed,
     real_numbers,
+    shown,
     whole_numbers,
 )
 from finetune.labels import (
     ACTION_UNIT_SPACES,
+    AFF_WILD2,
     EXPRESSION_SPACES,
     VALENCE_AROUSAL,
     Targets,
@@ -99,13 +101,13 @@ def _valence_arousal(file: Path, lines: range, columns: Sequence[Sequence[str]])
         real_numbers(file, lines, cells, name)
         for name, cells in zip(VALENCE_AROUSAL, columns, strict=True)
     ]
-    codes = valence_arousal_from_codes(np.column_stack(values), missing=(-5,))
+    codes = valence_arousal_from_codes(np.column_stack(values), missing=AFF_WILD2.valence_arousal)
     return _targets(len(lines), valence_arousal=codes)
 
 
 def _expression(file: Path, lines: range, columns: Sequence[Sequence[str]]) -> Targets:
     values = whole_numbers(file, lines, columns[0], _EXPRESSION)
-    codes = expression_from_codes(values, _EXPRESSIONS, missing=(-1,))
+    codes = expression_from_codes(values, _EXPRESSIONS, missing=AFF_WILD2.expression)
     return _targets(len(lines), expression=codes)
 
 
@@ -114,7 +116,9 @@ def _action_units(file: Path, lines: range, columns: Sequence[Sequence[str]]) ->
         whole_numbers(file, lines, cells, name)
         for name, cells in zip(_ACTION_UNITS.names, columns, strict=True)
     ]
-    codes = action_units_from_codes(np.column_stack(values), _ACTION_UNITS, missing=(-1,))
+    codes = action_units_from_codes(
+        np.column_stack(values), _ACTION_UNITS, missing=AFF_WILD2.action_units
+    )
     return _targets(len(lines), action_units=codes)
 
 
@@ -131,36 +135,23 @@ _AU = _Track(
 )
 
 
-def read_va(root: Path, split: str) -> Annotations:
-    """Valence and arousal of every frame, videos by name; the other labels are missing.
+TRACKS = {track.short: track for track in (_VA, _EXPR, _AU)}
+
+
+def read(root: Path, split: str, track: str) -> Annotations:
+    """One kind of label of every frame, videos by name; the other labels are missing.
 
     Args:
         root: folder of the files above.
         split: one of :data:`SPLITS`; in ``test`` every label is missing.
+        track: one of :data:`TRACKS`.
 
     Raises:
         AnnotationError: a file that is missing or is not as described, by line and column.
     """
-    return _read(_VA, root, split)
-
-
-def read_expr(root: Path, split: str) -> Annotations:
-    """The expression of every frame; otherwise like :func:`read_va`."""
-    return _read(_EXPR, root, split)
-
-
-def read_au(root: Path, split: str) -> Annotations:
-    """The action units of every frame; otherwise like :func:`read_va`."""
-    return _read(_AU, root, split)
-
-
-def recording(video: str) -> str:
-    """What must not be torn apart by a split: one source video, whoever of it is seen.
-
-    ``video45_1`` ... ``video45_5`` may be parts of one, ``_left`` and ``_right`` are its persons.
-    """
-    video = re.sub(r"_(left|right)$", "", video)
-    return re.sub(r"^(video[0-9]+)_[0-9]+$", r"\1", video)
+    if track not in TRACKS:
+        raise AnnotationError(root, None, shown(track), f"one of {', '.join(TRACKS)}", "track")
+    return _read(TRACKS[track], root, split)
 
 
 def _read(track: _Track, root: Path, split: str) -> Annotations:
@@ -175,7 +166,7 @@ def _read(track: _Track, root: Path, split: str) -> Annotations:
         images += (f"{file.stem}/{frame:05d}.jpg" for frame in range(1, len(part) + 1))
         videos += [file.stem] * len(part)
     frames = np.concatenate([np.arange(1, len(part) + 1) for part in parts])
-    return Annotations(images, _joined(parts), videos, frames)
+    return Annotations(images, Targets.joined(parts), videos, frames)
 
 
 def _read_video(track: _Track, file: Path) -> Targets:
@@ -187,24 +178,6 @@ def _read_video(track: _Track, file: Path) -> Targets:
     columns = split_cells(file, lines, rows, track.columns)
     with placed(file, lines):
         return track.targets(file, lines, columns)
-
-
-def _joined(parts: Sequence[Targets]) -> Targets:
-    return _targets(
-        sum(len(part) for part in parts),
-        valence_arousal=(
-            np.concatenate([part.valence_arousal for part in parts]),
-            np.concatenate([part.valence_arousal_valid for part in parts]),
-        ),
-        expression=(
-            np.concatenate([part.expression for part in parts]),
-            np.concatenate([part.expression_valid for part in parts]),
-        ),
-        action_units=(
-            np.concatenate([part.action_units for part in parts]),
-            np.concatenate([part.action_units_valid for part in parts]),
-        ),
-    )
 
 
 def _label_files(folder: Path) -> list[Path]:

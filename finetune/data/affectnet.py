@@ -47,6 +47,7 @@ from finetune.data.columns import (
 )
 from finetune.data.csv_files import read_table
 from finetune.labels import (
+    AFFECTNET,
     EXPRESSION_SPACES,
     VALENCE_AROUSAL,
     Floats,
@@ -198,7 +199,7 @@ def _targets(codes: Integers, values: Floats) -> Targets:
     space = EXPRESSION_SPACES["affectnet_8"]
     return make_targets(
         len(codes),
-        valence_arousal=valence_arousal_from_codes(values, missing=(-2,)),
-        expression=expression_from_codes(codes, space, missing=(8, 9, 10)),
+        valence_arousal=valence_arousal_from_codes(values, missing=AFFECTNET.valence_arousal),
+        expression=expression_from_codes(codes, space, missing=AFFECTNET.expression),
         expression_space=space,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.data.groups import groups_of
 from finetune.labels import LabelError, Targets
 from pretrain.errors import UserError
 
@@ -52,6 +53,22 @@ class Annotations:
     def __len__(self) -> int:
         """Number of images."""
         return len(self.images)
+
+    @property
+    def groups(self) -> list[str]:
+        """What must not be torn apart, by row: see :func:`~finetune.data.groups.groups_of`."""
+        return groups_of(self.images, self.videos)
+
+    def select(self, rows: NDArray[np.int64]) -> Annotations:
+        """Some rows, in this order."""
+        at = rows.tolist()
+        return Annotations(
+            [self.images[row] for row in at],
+            self.targets.select(rows),
+            None if self.videos is None else [self.videos[row] for row in at],
+            None if self.frames is None else self.frames[rows],
+            None if self.subjects is None else [self.subjects[row] for row in at],
+        )
 
 
 def read_lines(file: Path, expected: str) -> list[str]:

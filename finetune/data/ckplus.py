@@ -35,25 +35,24 @@ from finetune.data.columns import (
     shown,
     whole_numbers,
 )
-from finetune.labels import ExpressionSpace, Integers, LabelError, Mask, expression_from_codes
+from finetune.labels import (
+    EXPRESSION_SPACES,
+    NO_EXPRESSION,
+    Integers,
+    LabelError,
+    Mask,
+    expression_from_codes,
+)
 
 SPLITS = (WHOLE,)
 
 #: Folders below the root that may hold the images.
 IMAGE_ROOTS = (".",)
 
-#: As its emotion files count; no other collection does so.
-SPACE = ExpressionSpace(
-    "ckplus_8",
-    (
-        *("Neutral", "Anger", "Contempt", "Disgust"),
-        *("Fear", "Happiness", "Sadness", "Surprise"),
-    ),
-)
+_SPACE = EXPRESSION_SPACES["ckplus_8"]
 
 _FACS = ("FACS", "FACS_labels/FACS")
 _EMOTION = ("Emotion", "Emotion_labels/Emotion")
-_NONE = -1  # of our own codes: a sequence without an emotion file
 
 
 def read(root: Path, split: str) -> Annotations:
@@ -83,7 +82,7 @@ def read(root: Path, split: str) -> Annotations:
             f"cohn-kanade-images/{video}/{name}.png"
             for video, name in zip(videos, coded, strict=True)
         ],
-        named_units(units, (values, valid), SPACE),
+        named_units(units, (values, valid), _SPACE),
         videos=videos,
         frames=np.array([int(frame) for _, _, frame in parts], np.int64),
         subjects=[subject for subject, _, _ in parts],
@@ -129,8 +128,8 @@ def _units(file: Path) -> set[int]:
 
 
 def _expressions(files: list[Path | None]) -> tuple[Integers, Mask]:
-    codes = [_NONE if file is None else _emotion(file) for file in files]
-    return expression_from_codes(codes, SPACE, missing=(_NONE,))
+    codes = [NO_EXPRESSION if file is None else _emotion(file) for file in files]
+    return expression_from_codes(codes, _SPACE, missing=(NO_EXPRESSION,))
 
 
 def _emotion(file: Path) -> int:
@@ -139,7 +138,7 @@ def _emotion(file: Path) -> int:
         raise AnnotationError(file, None, f"{len(cells)} numbers", "one", "expression")
     codes = whole_numbers(file, [None], cells, "expression")
     try:
-        expression_from_codes(codes, SPACE, missing=())
+        expression_from_codes(codes, _SPACE, missing=())
     except LabelError as error:
         raise AnnotationError(file, None, str(error.got), error.expected, error.column) from None
     return int(codes[0])

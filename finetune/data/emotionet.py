@@ -35,7 +35,7 @@ from finetune.data.columns import (
     placed,
 )
 from finetune.data.csv_files import read_header, read_table
-from finetune.labels import ActionUnitSpace, LabelError, action_units_from_codes
+from finetune.labels import EMOTIONET, ActionUnitSpace, LabelError, action_units_from_codes
 
 SPLITS = (WHOLE,)
 
@@ -74,7 +74,7 @@ def read(root: Path, split: str) -> Annotations:
     table = read_table(file, (images[0], *units))
     codes = np.stack([table.whole(name) for name in units], axis=1)
     with placed(file, table.lines):
-        values = action_units_from_codes(codes, space, missing=(999,))
+        values = action_units_from_codes(codes, space, missing=EMOTIONET.action_units)
     names = zip(table.lines, table.columns[images[0]], strict=True)
     return Annotations(
         [_image(file, line, cell, images[0]) for line, cell in names],

@@ -37,7 +37,7 @@ from finetune.data.columns import (
     whole_numbers,
 )
 from finetune.data.csv_files import read_table
-from finetune.labels import EXPRESSION_SPACES, Integers, expression_from_codes
+from finetune.labels import EXPRESSION_SPACES, NO_EXPRESSION, Integers, expression_from_codes
 
 _USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 _FOLDERS = {"train": "FER2013Train", "validation": "FER2013Valid", "test": "FER2013Test"}
@@ -49,7 +49,6 @@ IMAGE_ROOTS = (".",)
 _SPACE = EXPRESSION_SPACES["ferplus_8"]
 _ANSWERS = (*(name.lower() for name in _SPACE.classes), "unknown", "NF")
 _RATERS = 10
-_NONE = -1  # of our own codes: no answer has the most votes, or one that is no expression
 
 
 def read(root: Path, split: str) -> Annotations:
@@ -79,7 +78,7 @@ def read(root: Path, split: str) -> Annotations:
         raise AnnotationError(file, None, "no image", f"some of Usage {_USAGES[split]}")
     votes = votes[rows]
     with placed(file, [table.lines[row] for row in rows]):
-        labels, valid = expression_from_codes(_majority(votes), _SPACE, missing=(_NONE,))
+        labels, valid = expression_from_codes(_majority(votes), _SPACE, missing=(NO_EXPRESSION,))
     shares = np.where(valid[:, None], votes[:, : len(_SPACE)], 0).astype(np.float64)
     shares[valid] /= shares[valid].sum(1, keepdims=True)
     return Annotations(
@@ -103,8 +102,8 @@ def _votes(file: Path, lines: Sequence[int], cells: Sequence[str], name: str) ->
 
 
 def _majority(votes: Integers) -> Integers:
-    """The class with the most votes [n]; see the module."""
+    """The class with the most votes [n]; none where two share them, or it is no expression."""
     most = votes.max(1)
     alone = (votes == most[:, None]).sum(1) == 1
     first = votes.argmax(1)
-    return np.where(alone & (first < len(_SPACE)), first, _NONE)
+    return np.where(alone & (first < len(_SPACE)), first, NO_EXPRESSION)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pretrain.engine.run_folder import write_bytes
+from pretrain.files import write_bytes
 
 Picture = NDArray[np.uint8]
 

@@ -10,7 +10,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from pretrain.engine.checkpoint import Checkpoint, CheckpointError, newest, read
 from pretrain.errors import UserError
+from pretrain.files import write_text
 
 _PACKAGES = ("torch", "torchvision", "timm", "accelerate", "numpy", "pillow", "safetensors")
 
@@ -102,28 +102,6 @@ def _refuse_other_run(source: Path, saved: Mapping[str, Any], defining: Mapping[
     ]
     if differences:
         raise CheckpointError(f"{source}: made with {', '.join(differences)}")
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all; makes its folder.
-
-    Raises:
-        RunFolderError: it cannot be written.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise RunFolderError(f"{path}: cannot write: {error.strerror}") from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """:func:`write_bytes` of UTF-8 text."""
-    write_bytes(path, text.encode("utf-8"))
 
 
 def record_start(folder: Path, facts: Mapping[str, Any]) -> None:

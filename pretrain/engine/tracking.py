@@ -12,8 +12,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pretrain.engine.run_folder import RunFolderError, write_text
 from pretrain.errors import UserError
+from pretrain.files import WriteError, write_text
 
 METRICS = "metrics.jsonl"
 
@@ -86,7 +86,7 @@ class Tracker:
             with self._metrics.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(dict(values)) + "\n")
         except OSError as error:
-            raise RunFolderError(f"{self._metrics}: cannot write: {error.strerror}") from None
+            raise WriteError(f"{self._metrics}: cannot write: {error.strerror}") from None
         numbers = {key: value for key, value in values.items() if key != "step"}
         for tracker in self._trackers:
             tracker.log(numbers, step=int(values["step"]))

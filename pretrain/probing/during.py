@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from pretrain.data.sources import Selection, Source
-from pretrain.engine.run_folder import write_text
 from pretrain.engine.tracking import say
 from pretrain.errors import UserError
+from pretrain.files import write_text
 from pretrain.models.vit import ViT
 from pretrain.probing.config import RunProbeConfig
 from pretrain.probing.encoders import frozen, untrained

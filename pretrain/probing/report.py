@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.engine.run_folder import write_bytes, write_text
+from pretrain.files import write_bytes, write_text
 from pretrain.probing.images import Scores
 from pretrain.probing.linear import FOLDS, Score, Task
 

@@ -13,7 +13,6 @@ from pretrain.engine.run_folder import (
     claim,
     record_end,
     record_start,
-    write_text,
 )
 
 DEFINING = {"seed": 0, "model.patch_size": 16}
@@ -91,15 +90,6 @@ def test_starts_and_ends_are_recorded(tmp_path: Path) -> None:
     assert [start["world_size"] for start in starts] == [1, 2]
     assert starts[0]["end"]["complete"] is False
     assert "end" not in starts[1]
-
-
-def test_text_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    write_text(tmp_path / "a.txt", "one")
-    write_text(tmp_path / "a.txt", "two")
-    assert (tmp_path / "a.txt").read_text() == "two"
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
-    with pytest.raises(RunFolderError, match="cannot write"):
-        write_text(tmp_path / "a.txt" / "b.txt", "three")
 
 
 def test_a_checkpoint_of_elsewhere_does_not_go_into_a_folder_that_holds_a_run(

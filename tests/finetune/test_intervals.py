@@ -164,7 +164,7 @@ def slow_interval(cluster, score, level, resamples, seed):
     for _ in range(resamples):
         there, spread = with_error(rng.integers(0, count, count))
         apart = there - value
-        found.append(apart / spread if spread > 1e-12 else math.copysign(math.inf, apart))
+        found.append(apart / (spread if spread > 1e-12 else error))
     rank = math.floor((1 - level) / 2 * (resamples + 1))
     ordered = sorted(found)
     return value, value - ordered[-rank] * error, value - ordered[rank - 1] * error
@@ -219,6 +219,17 @@ def test_intervals_hold_their_value_and_grow_with_the_level():
         assert (narrow[name].high <= it.high).all(), name
         assert not it.undefined.any(), name
     assert wide["p_mtl"].high - wide["p_mtl"].low > narrow["p_mtl"].high - narrow["p_mtl"].low
+
+
+def test_a_rare_mistake_leaves_a_narrow_interval():
+    # Without it a resample has no spread; its distance must not be infinite.
+    target = np.repeat([0, 1], 500)
+    guess = target.copy()
+    guess[7] = 1
+    sums = Confusion.of(target=target, prediction=guess, classes=2, cluster=clusters_of(1000))
+    found = intervals(Tallies(expression=sums))["accuracy"]
+    assert found.value == 0.999
+    assert 0.99 < found.low < 0.999 < found.high == 1
 
 
 def test_the_seed_decides_the_resamples_and_nothing_else_does():

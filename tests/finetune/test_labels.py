@@ -35,6 +35,7 @@ PUBLISHED = {
     "ferplus_8": "Neutral Happiness Surprise Sadness Anger Disgust Fear Contempt",
     "rafdb_7": "Surprise Fear Disgust Happiness Sadness Anger Neutral",
     "lsd_6": "Anger Disgust Fear Happiness Sadness Surprise",
+    "ckplus_8": "Neutral Anger Contempt Disgust Fear Happiness Sadness Surprise",
 }
 UNITS = {
     "aff_wild2_12": "AU1 AU2 AU4 AU6 AU7 AU10 AU12 AU15 AU23 AU24 AU25 AU26",

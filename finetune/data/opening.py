@@ -1,0 +1,116 @@
+"""From what a config says to annotations and images: the one place that tells kinds apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from finetune.data import (
+    afew_va,
+    aff_wild2_mtl,
+    aff_wild2_video,
+    affectnet,
+    ckplus,
+    disfa,
+    emotionet,
+    fer2013,
+    ferplus,
+    lsd,
+    manifest,
+    raf_au,
+    rafdb,
+    synthetic,
+)
+from finetune.data.annotations import AnnotationError, Annotations
+from finetune.data.columns import WHOLE
+from finetune.data.config import SYNTHETIC, LabelledConfig
+from finetune.data.images import FoundImages, LabelledImages, find_images
+from pretrain.errors import UserError
+
+#: Which split is meant where none is named.
+_USUAL = ("validation", "test", WHOLE)
+
+_MODULES: Sequence[ModuleType] = (
+    *(synthetic, manifest, aff_wild2_mtl, aff_wild2_video, lsd, affectnet, rafdb, ferplus),
+    *(fer2013, ckplus, disfa, afew_va, raf_au, emotionet),
+)
+
+#: Readers by the name that ``data.kind`` has for them.
+KINDS: Mapping[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module for module in _MODULES
+}
+
+
+class KindError(UserError):
+    """A kind or track that is none."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """One split of a collection.
+
+    Attributes:
+        kind: as ``data.kind`` calls it.
+        split: the one that was read.
+        annotations: its images and labels.
+        open_images: looks for the images; seconds for a large collection.
+    """
+
+    kind: str
+    split: str
+    annotations: Annotations
+    open_images: Callable[[], LabelledImages]
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the faces are drawn: every score of them has to say so."""
+        return self.kind == SYNTHETIC
+
+
+def splits_of(config: LabelledConfig) -> tuple[str, ...]:
+    """The splits that a kind has.
+
+    Raises:
+        KindError: no such kind.
+    """
+    if config.kind not in KINDS:
+        raise KindError(f"kind {config.kind!r}, expected one of {', '.join(KINDS)}")
+    splits: tuple[str, ...] = KINDS[config.kind].SPLITS
+    return splits
+
+
+def read_collection(config: LabelledConfig) -> Collection:
+    """Reads the labels that a config names; looks at no image.
+
+    Raises:
+        KindError: no such kind, or a track that does not belong to it.
+        AnnotationError: a file that is missing or is not as its format says.
+    """
+    splits = splits_of(config)
+    split = config.split or next(name for name in _USUAL if name in splits)
+    if (config.kind == "aff_wild2_video") != (config.track is not None):
+        tracks = ", ".join(aff_wild2_video.TRACKS)
+        expected = f"one of {tracks}" if config.track is None else f"none with kind {config.kind}"
+        raise KindError(f"track {config.track!r}, expected {expected}")
+    if config.kind == SYNTHETIC:
+        if split not in splits:
+            raise KindError(f"split {split!r}, expected one of {', '.join(splits)}")
+        source = synthetic.faces(config.synthetic, split)
+        known = synthetic.annotate(source)
+        return Collection(config.kind, split, known, lambda: LabelledImages(source, known))
+    assert config.root is not None
+    reader, root = KINDS[config.kind], Path(os.path.expanduser(config.root))
+    if not root.is_dir():
+        got = "a file" if root.exists() else "no such folder"
+        raise AnnotationError(root, None, got, f"the folder of a collection of kind {config.kind}")
+    track = () if config.track is None else (config.track,)
+    found: Annotations = reader.read(root, split, *track)
+
+    def open_images() -> LabelledImages:
+        paths, absent = find_images(root, reader.IMAGE_ROOTS, found.images)
+        return LabelledImages(FoundImages(found.images, paths), found, absent)
+
+    return Collection(config.kind, split, found, open_images)

@@ -1,0 +1,88 @@
+"""What was fitted on what: no score of rows whose labels a setting, or the model, has seen.
+
+A setting (a threshold, a bias, a width of smoothing, an ensemble's weight) that was chosen on some
+labels says nothing true of the same labels, nor of those that the model was trained on: there it is
+surer than it will be anywhere else. Rows are compared by their groups
+(:mod:`finetune.data.groups`): two persons of one video are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from finetune.table import About
+from pretrain.errors import UserError
+
+#: Groups that a message names.
+_NAMED = 3
+
+
+class LeakError(UserError):
+    """Something would be fitted, or scored, on labels that it has seen."""
+
+
+def check_fit(about: About, groups: Iterable[str], *, force: bool) -> tuple[str, ...]:
+    """Refuses a fit on rows that the table's own model was trained on.
+
+    Args:
+        about: of the table whose predictions are fitted to labels.
+        groups: of the labelled rows.
+        force: go on all the same.
+
+    Returns:
+        Remarks for the steps that use the fit.
+
+    Raises:
+        LeakError: some rows are of the model's training groups, and nobody forces it.
+    """
+    there = set(groups)
+    if about.training_groups is None:
+        return ("fitted on a table whose training recordings are unknown",)
+    seen = there & set(about.training_groups)
+    if not seen:
+        return ()
+    what = f"{len(seen)} of the {len(there)} recordings of the fit ({_first(seen)})"
+    if not force:
+        raise LeakError(
+            f"the model was trained on {what}, expected a table of held-out recordings; --force"
+            " fits all the same and marks every score"
+        )
+    return (f"forced: the model was trained on {what}",)
+
+
+def check_scored(about: About, groups: Iterable[str], *, force: bool) -> list[str]:
+    """Refuses scores of rows that a step of the table was fitted on.
+
+    Args:
+        about: of the table.
+        groups: of the labelled rows.
+        force: go on all the same.
+
+    Returns:
+        Lines that belong to the scores: what was forced, remarks of the steps, whether the model
+        was trained on these rows.
+
+    Raises:
+        LeakError: some rows are of a step's fit, and nobody forces it.
+    """
+    there, notes = set(groups), list[str]()
+    for step in about.steps:
+        seen = there & set(step.fitted_on)
+        if seen:
+            what = f"{len(seen)} of the {len(there)} recordings scored here ({_first(seen)})"
+            if not force:
+                raise LeakError(
+                    f"the step {step.name} was fitted on {what}, expected other ones; --force"
+                    " scores all the same and marks the scores"
+                )
+            notes.append(f"forced: the step {step.name} was fitted on {what}")
+        notes += [f"{step.name}: {remark}" for remark in step.remarks]
+    if about.training_groups is None:
+        notes.append("whether the model was trained on these recordings is unknown")
+    elif seen := there & set(about.training_groups):
+        notes.append(f"the model was trained on {len(seen)} of these {len(there)} recordings")
+    return notes
+
+
+def _first(groups: set[str]) -> str:
+    return ", ".join(sorted(groups)[:_NAMED]) + (", ..." if len(groups) > _NAMED else "")

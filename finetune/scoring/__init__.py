@@ -1,0 +1,1 @@
+"""From a prediction table and labels to scores: rows joined, metrics chosen, intervals, a text."""
