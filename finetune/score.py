@@ -14,11 +14,12 @@ from tqdm import tqdm
 
 from finetune.data.config import LabelledConfig
 from finetune.data.opening import Collection, read_collection
+from finetune.labels import MAPPINGS
 from finetune.leakage import check_scored
 from finetune.scoring.joined import Joined, join
 from finetune.scoring.scores import Scores, score, score_difference
 from finetune.scoring.text import text
-from finetune.table import PredictionTable, read_table
+from finetune.table import PredictionTable, TableError, read_table
 from pretrain.engine.config import parse_config
 from pretrain.errors import UserError
 from pretrain.files import write_text
@@ -59,6 +60,7 @@ class ScoreConfig:
         """Refuses no table, and a bootstrap that says nothing."""
         if not self.table:
             raise ValueError("table '', expected a prediction table (Parquet)")
+        check_mapping(self.mapping)
         if not 0 < self.level < 1:
             raise ValueError(f"level {self.level}, expected in (0, 1)")
         if self.resamples < 0:
@@ -67,6 +69,12 @@ class ScoreConfig:
             raise ValueError("resamples 0 with a baseline, expected some for its interval")
         if self.seed < 0:
             raise ValueError(f"seed {self.seed}, expected 0 or more")
+
+
+def check_mapping(mapping: str | None) -> None:
+    """Refuses a mapping of expressions that is none, before anything is read."""
+    if mapping is not None and mapping not in MAPPINGS:
+        raise ValueError(f"mapping {mapping!r}, expected null or one of {', '.join(MAPPINGS)}")
 
 
 def joined_table(
@@ -82,7 +90,7 @@ def joined_table(
         joined = join(table, collection.annotations, mapping)
         notes = check_scored(table.about, joined.annotations.groups, force=force)
     except UserError as error:
-        raise type(error)(f"{file}: {error}") from None
+        raise TableError(f"{file}: {error}") from None
     if collection.drawn or table.about.drawn:
         notes.insert(0, DRAWN)
     return joined, notes
