@@ -139,3 +139,19 @@ def test_a_difference_is_paired():
     lacking = replace(after, action_units=None, action_unit_space=None)
     with pytest.raises(MetricError, match=r"difference: got tables that know AU1, .* and nothing"):
         score_difference(joined[0], join(lacking, annotations), resamples=200)
+
+
+def test_mistakes_of_one_recording_are_one_mistake():
+    annotations = labelled(rows=400, videos=20, missing=0)
+    order = np.random.default_rng(5).permutation(400)
+    annotations = annotations.select(order)
+    shift = {video: 0.4 * np.sin(place) for place, video in enumerate(set(annotations.videos))}
+    shifts = np.array([[shift[video]] * 2 for video in annotations.videos])
+    table = perfect(annotations)
+    table = replace(table, valence_arousal=np.clip(table.valence_arousal + shifts, -1, 1))
+    stills = replace(annotations, videos=None, frames=None)
+    ends = [
+        score(join(table, known), resamples=200).found["p_va"] for known in (annotations, stills)
+    ]
+    by_recording, by_image = (float(found.high - found.low) for found in ends)
+    assert by_recording > 2 * by_image
