@@ -4,7 +4,7 @@ import errno
 import sys
 
 from pretrain.engine.config import parse_config
-from pretrain.engine.runtime import EXIT_STOPPED
+from pretrain.engine.signals import EXIT_STOPPED
 from pretrain.errors import UserError
 from pretrain.train import PretrainConfig, pretrain
 

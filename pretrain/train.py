@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,11 @@ from pretrain.engine import run_folder
 from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig, read
 from pretrain.engine.config import defining_fields, dump_config, operational
 from pretrain.engine.cores import usable_cores
+from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.loop import Loop, LoopConfig
 from pretrain.engine.optim import OptimConfig, Schedule, build_optimizer, build_schedule
-from pretrain.engine.runtime import Runtime, RuntimeConfig, StopSignal
+from pretrain.engine.runtime import Runtime
+from pretrain.engine.signals import Interrupted, StopSignal
 from pretrain.engine.tracking import LogConfig, Tracker, say
 from pretrain.errors import UserError
 from pretrain.files import write_text
@@ -122,9 +125,11 @@ def pretrain(config: PretrainConfig) -> bool:
     """
     micro_batches = config.training.micro_batches(int(os.environ.get("WORLD_SIZE", 1)))
     with StopSignal() as stop:
-        runtime = Runtime(config.runtime, micro_batches)
+        runtime = Runtime(
+            config.runtime, micro_batches, averaged=config.optim.ema_decay is not None
+        )
         try:
-            return _Run(config, runtime, micro_batches).to_the_end(stop)
+            return _Run(config, runtime, micro_batches, stop).to_the_end()
         finally:
             runtime.close()
 
@@ -132,8 +137,10 @@ def pretrain(config: PretrainConfig) -> bool:
 class _Run:
     """The parts of one run of stage one, put together in the order in which they can be refused."""
 
-    def __init__(self, config: PretrainConfig, runtime: Runtime, micro_batches: int) -> None:
-        self.started = time.monotonic()
+    def __init__(
+        self, config: PretrainConfig, runtime: Runtime, micro_batches: int, stop: StopSignal
+    ) -> None:
+        self.started, self.stop = time.monotonic(), stop
         self.config, self.runtime, self.micro_batches = config, runtime, micro_batches
         self.folder = Path(os.path.expanduser(config.output_dir))
         source, self.probe = open_images(config)
@@ -172,7 +179,7 @@ class _Run:
             self.loop.restore(checkpoint)
         self.first_step = self.loop.progress.step
 
-    def to_the_end(self, stop: StopSignal) -> bool:
+    def to_the_end(self) -> bool:
         """Trains and hands on the result; False after a stop signal."""
         workers = self._workers()
         tracker = None
@@ -187,17 +194,20 @@ class _Run:
             micro_batches=self.micro_batches,
             steps=range(self.first_step, self.schedule.steps),
             workers=workers,
+            timeout_seconds=self.config.data.worker_timeout_seconds,
             pin_memory=self.runtime.device.type == "cuda",
         )
         try:
-            complete = self.loop.run(batches, tracker, self._hooks(), stop)
+            complete = self.loop.run(batches, tracker, self._hooks(), self.stop)
         finally:
             batches.close()  # an error must not wait for the loader's workers
             if tracker:
                 tracker.close()
+        if complete:
+            complete = self._finish(self._whole_model())
         with self.runtime.main_first_error():
             if self.runtime.is_main:
-                self._finish(complete)
+                self._take_leave(complete)
         return complete
 
     def _schedule(self) -> Schedule:
@@ -293,48 +303,84 @@ class _Run:
     def _hooks(self) -> list[tuple[int, Callable[[int], object]]]:
         wanted = (
             (self.config.log.pictures_every_epochs, self._draw),
-            (self.config.probe.every_epochs if self.probe else None, self._probe_on_the_way),
+            (self.config.probe.every_epochs if self.probe else None, self._probe),
         )
         return [
-            (max(1, round(epochs * self.order.steps_per_epoch)), hook)
-            for epochs, hook in wanted
-            if epochs and self.runtime.is_main
+            (max(1, round(epochs * self.order.steps_per_epoch)), partial(self._look, look))
+            for epochs, look in wanted
+            if epochs
         ]
 
-    def _probe_on_the_way(self, step: int) -> None:
-        if step < self.schedule.steps:  # the end probes what is handed on, averaged or not
-            self._probe(step)
+    def _look(self, look: Callable[[MaskedAutoencoder, int], object], step: int) -> None:
+        """What the main process makes of the model on the way; the others wait for it."""
+        if step == self.schedule.steps:  # the end looks at what is handed on, averaged or not
+            return
+        model = self._whole_model()
+        with self.runtime.main_first_error():
+            if self.runtime.is_main:
+                self._unless_stopped(lambda: look(model, step))
 
-    def _probe(self, step: int) -> str:
+    def _unless_stopped(self, work: Callable[[], object]) -> bool:
+        """Whether the work was done, and not cut short by a stop signal."""
+        try:
+            with self.stop.interrupts():
+                work()
+        except Interrupted:
+            say("cut short by the stop signal; it is done anew after --resume auto")
+            return False
+        return True
+
+    def _whole_model(self) -> MaskedAutoencoder:
+        """The model with all of its weights on the main process; every process takes part."""
+        if not self.loop.backend.splits_weights:
+            return self.model
+        weights = self.loop.backend.weights()
+        whole = MaskedAutoencoder(self.config.model)
+        if self.runtime.is_main:
+            whole.load_state_dict(weights)
+        return whole.to(self.runtime.device)
+
+    def _probe(self, model: MaskedAutoencoder, step: int) -> str:
         """The table of what the encoder's features know at this step."""
         assert self.probe
-        self.model.eval()
+        model.eval()
         try:
             epoch = step / self.order.steps_per_epoch
-            return self.probe(self.model.encoder, step, epoch, self.runtime.device)
+            return self.probe(model.encoder, step, epoch, self.runtime.device)
         finally:
-            self.model.train()
+            model.train()
 
-    def _draw(self, step: int) -> Path:
+    def _draw(self, model: MaskedAutoencoder, step: int) -> Path:
         """Pictures of the run as it stands."""
         size, source = self.config.model.size, self.config.data.source
         drawn = " (drawn images)" if source in ("synthetic", "non_faces") else ""
         draw_curves(self.folder, f"masked autoencoder, ViT-{size}{drawn}")
         examples = self.dataset.examples(min(self.config.pictures, len(self.dataset)))
-        return draw_reconstructions(self.model, examples.to(self.runtime.device), step, self.folder)
+        return draw_reconstructions(model, examples.to(self.runtime.device), step, self.folder)
 
-    def _finish(self, complete: bool) -> None:
+    def _finish(self, model: MaskedAutoencoder) -> bool:
+        """Hands on the result; every process learns whether it came to that."""
+        done = True
+        with self.runtime.main_first_error():
+            if self.runtime.is_main:
+                done = self._unless_stopped(lambda: self._hand_on(model))
+        return self.runtime.decide(done)
+
+    def _hand_on(self, model: MaskedAutoencoder) -> None:
+        step = self.loop.progress.step
+        hand_on(model, self.loop.average, self.folder)
+        picture = self._draw(model, step)
+        if self.probe:
+            print(self._probe(model, step), end="\n\n")
+        print(f"encoder         {self.folder / 'encoder'}")
+        print(f"reconstruction  {picture}")
+        if self.probe:
+            print(f"probes          {picture.with_name('probe.png')}")
+
+    def _take_leave(self, complete: bool) -> None:
+        """Says and records how the run ended."""
         progress = self.loop.progress
-        if complete:
-            hand_on(self.model, self.loop.average, self.folder)
-            picture = self._draw(progress.step)
-            if self.probe:
-                print(self._probe(progress.step), end="\n\n")
-            print(f"encoder         {self.folder / 'encoder'}")
-            print(f"reconstruction  {picture}")
-            if self.probe:
-                print(f"probes          {picture.with_name('probe.png')}")
-        else:
+        if not complete:
             say(f"stopped at step {progress.step}, saved; go on with --resume auto")
         if skipped := int(progress.skipped.item()):
             say(f"{skipped} of {progress.step} steps were skipped: non-finite gradients")

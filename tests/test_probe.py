@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 
 from pretrain.data.config import DataConfig
 from pretrain.engine.checkpoint import CheckpointConfig
+from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.loop import LoopConfig
 from pretrain.engine.optim import OptimConfig
-from pretrain.engine.runtime import RuntimeConfig
 from pretrain.engine.tracking import LogConfig
 from pretrain.models.mae import DecoderConfig, MAEConfig
 from pretrain.probe import _pretraining_saw, main

@@ -14,10 +14,10 @@ from PIL import Image
 from pretrain.data.config import DataConfig
 from pretrain.data.synthetic import SyntheticConfig
 from pretrain.engine.checkpoint import CheckpointConfig, CheckpointError
+from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.loop import LoopConfig
 from pretrain.engine.optim import OptimConfig
 from pretrain.engine.run_folder import RunFolderError
-from pretrain.engine.runtime import RuntimeConfig
 from pretrain.engine.tracking import LogConfig, read_metrics
 from pretrain.errors import UserError
 from pretrain.load import load_encoder, load_mae

@@ -69,11 +69,14 @@ class DataConfig(SourceConfig):
     Attributes:
         augmentation: random crop and flip.
         workers: loader processes a trainer process; null takes the cores that are left, at most 8.
+        worker_timeout_seconds: how long a step may wait for the loader processes before they count
+            as hung; their stacks are printed and the run ends.
         max_bad_share: share of the images that may be unreadable, 0 to 1; the run stops above it.
     """
 
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     workers: int | None = field(default=None, metadata={"operational": True})
+    worker_timeout_seconds: float = field(default=600.0, metadata={"operational": True})
     max_bad_share: float = field(default=0.01, metadata={"operational": True})
 
     def __post_init__(self) -> None:
@@ -81,5 +84,7 @@ class DataConfig(SourceConfig):
         super().__post_init__()
         if self.workers is not None and self.workers < 0:
             raise ValueError(f"workers {self.workers}, expected 0 or more")
+        if self.worker_timeout_seconds <= 0:
+            raise ValueError(f"worker_timeout_seconds {self.worker_timeout_seconds}, expected > 0")
         if not 0 <= self.max_bad_share <= 1:
             raise ValueError(f"max_bad_share {self.max_bad_share}, expected in [0, 1]")

@@ -6,10 +6,12 @@ is decided by :class:`pretrain.data.order.StepOrder` alone.
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
@@ -39,8 +41,15 @@ _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
 
+#: How long hung workers get to print where they are.
+_STACKS_SECONDS = 1.0
+
 #: One micro-batch as the sampler names it: epoch and indices.
 Request = tuple[int, NDArray[np.int64]]
+
+
+class HungWorkersError(UserError):
+    """The loader processes gave no batch in time."""
 
 
 @dataclass
@@ -192,6 +201,7 @@ def windows(
     steps: range,
     workers: int,
     pin_memory: bool,
+    timeout_seconds: float = 600.0,
 ) -> Generator[list[Batch], None, None]:
     """The window of each step: this process's micro-batches, in order.
 
@@ -206,9 +216,11 @@ def windows(
         steps: the steps to come, the first one possibly resumed.
         workers: loader processes; 0 loads in this one.
         pin_memory: for copies to a GPU.
+        timeout_seconds: how long to wait for the loader processes.
 
     Raises:
         UserError: the source's, as it was raised, whichever process met it.
+        HungWorkersError: they gave no batch in time.
     """
     loader: DataLoader[Batch | UserError] = DataLoader(
         _ErrorsAsItems(dataset),
@@ -217,7 +229,8 @@ def windows(
         num_workers=workers,
         pin_memory=pin_memory,
         prefetch_factor=max(2, 2 * micro_batches // workers) if workers else None,
-        worker_init_fn=_leave_signals_to_the_trainer,
+        timeout=timeout_seconds if workers else 0,
+        worker_init_fn=_prepare_worker,
     )
     # A worker inherits the mask with every thread it starts, before it can set one itself.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
@@ -229,13 +242,43 @@ def windows(
         for _ in steps:
             window = []
             for _ in range(micro_batches):
-                item = next(batches)
+                item = _next(batches, timeout_seconds)
                 if isinstance(item, UserError):
                     raise item
                 window.append(item)
             yield window
     finally:
         del batches  # ends the workers now: an error's traceback keeps this frame, and them with it
+
+
+def _next(batches: Iterator[Batch | UserError], timeout_seconds: float) -> Batch | UserError:
+    """The next micro-batch, or the error that it became, or that of workers that gave none."""
+    try:
+        return next(batches)
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader timed out"):
+            raise
+    # Raised here, it would keep this frame, and with it the workers.
+    return _hung(timeout_seconds)
+
+
+def _hung(seconds: float) -> HungWorkersError:
+    """Asks the loader processes for their stacks; what they wait for is then above the error."""
+    workers = [child for child in multiprocessing.active_children() if child.pid is not None]
+    for child in workers:
+        os.kill(child.pid, signal.SIGUSR2)  # type: ignore[arg-type]
+    time.sleep(_STACKS_SECONDS)
+    pids = ", ".join(str(child.pid) for child in workers)
+    return HungWorkersError(
+        f"data workers (processes {pids}) gave no batch for {seconds:g} s"
+        " (data.worker_timeout_seconds); the stacks above say where they wait; expected images that"
+        " can be read"
+    )
+
+
+def _prepare_worker(worker: int) -> None:
+    faulthandler.register(signal.SIGUSR2, all_threads=True)  # works while Python waits in C
+    _leave_signals_to_the_trainer(worker)
 
 
 def _leave_signals_to_the_trainer(_worker: int) -> None:

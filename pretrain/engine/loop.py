@@ -17,18 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from pretrain.engine import checkpoint as checkpoints
+from pretrain.engine.backends import wrap
 from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig
 from pretrain.engine.config import operational
-from pretrain.engine.optim import (
-    OptimConfig,
-    Schedule,
-    WeightAverage,
-    load_optimizer_tensors,
-    optimizer_tensors,
-    set_lr,
-)
+from pretrain.engine.optim import OptimConfig, Schedule, WeightAverage
 from pretrain.engine.progress import Progress
-from pretrain.engine.runtime import Runtime, StopSignal
+from pretrain.engine.runtime import Runtime
+from pretrain.engine.signals import StopSignal
 from pretrain.engine.tracking import Tracker, say
 from pretrain.errors import UserError
 
@@ -163,11 +158,7 @@ class Loop:
         self.module = model
         if runtime.config.compile:
             model.compile(fullgraph=True, dynamic=False)
-        self.model: nn.Module = runtime.accelerator.prepare(model)
-        # The bare optimiser is stepped: found_inf on Accelerate's wrapper would be ignored.
-        self.optimizer = optimizer
-        self._wrapped_optimizer = runtime.accelerator.prepare(optimizer)
-        self.clip_norm = optim.clip_norm
+        self.backend = wrap(runtime, model, optimizer, optim.clip_norm)
         self.average = (
             WeightAverage(model.named_parameters(), optim.ema_decay) if optim.ema_decay else None
         )
@@ -237,12 +228,12 @@ class Loop:
             "bad": progress.bad,
             "scaler": scaler.state_dict() if scaler else None,
         }
+        tensors = {
+            "model": self.backend.weights(),
+            "optimizer": self.backend.optimizer_tensors(),
+        }
         with self.runtime.main_first_error():
             if self.runtime.is_main:
-                tensors = {
-                    "model": self.module.state_dict(),
-                    "optimizer": optimizer_tensors(self.optimizer, self.module),
-                }
                 if self.average:
                     tensors["average"] = self.average.weights
                 folder = self.folder / "checkpoints"
@@ -251,8 +242,7 @@ class Loop:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint."""
-        self.module.load_state_dict(checkpoint.tensors["model"])
-        load_optimizer_tensors(self.optimizer, self.module, checkpoint.tensors["optimizer"])
+        self.backend.load(checkpoint.tensors["model"], checkpoint.tensors["optimizer"])
         if self.average:
             self.average.load(checkpoint.tensors["average"])
         if scaler := self.runtime.accelerator.scaler:
@@ -270,28 +260,13 @@ class Loop:
         # that what is left is the sum over the step divided by its count.
         share = torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0)
         losses = torch.zeros_like(progress.loss_sums)
-        for batch in window:
-            with runtime.accelerator.accumulate(self.model):
-                sums = self.objective.sums(self.model, batch) * share
-                runtime.accelerator.backward(sums.sum() * runtime.world_size * len(window))
+        self.backend.set_lr(self.schedule.lr(progress.step))
+        for place, batch in enumerate(window, start=1):
+            with self.backend.micro_batch(last=place == len(window)):
+                sums = self.objective.sums(self.backend.model, batch) * share
+                self.backend.backward(sums.sum() * runtime.world_size * len(window))
             losses += sums.detach()
-        self._step_optimizer(losses)
-
-    def _step_optimizer(self, losses: Tensor) -> None:
-        """Clips and steps; a non-finite gradient makes the step a no-op, the device unasked."""
-        progress, optimizer = self.progress, self.optimizer
-        set_lr(optimizer, self.schedule.lr(progress.step))
-        self.runtime.accelerator.unscale_gradients(self._wrapped_optimizer)
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if self.clip_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(parameters, self.clip_norm, norm)
-        skip = (~torch.isfinite(norm)).float()
-        if self.runtime.accelerator.scaler is None:
-            optimizer.found_inf, optimizer.grad_scale = skip, None  # type: ignore[attr-defined]
-        self._wrapped_optimizer.step()
-        self._wrapped_optimizer.zero_grad()
+        norm, skip = self.backend.step()
         if self.average:
             self.average.update(skip)
         good = skip == 0

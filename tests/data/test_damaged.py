@@ -17,9 +17,9 @@ from pretrain.data.config import DataConfig
 from pretrain.data.images import BadImage, Pixels, decode
 from pretrain.data.sources import FolderSource
 from pretrain.engine.checkpoint import CheckpointConfig
+from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.loop import BadImagesError, LoopConfig
 from pretrain.engine.optim import OptimConfig
-from pretrain.engine.runtime import RuntimeConfig
 from pretrain.engine.tracking import LogConfig
 from pretrain.models.mae import DecoderConfig, MAEConfig
 from pretrain.train import PretrainConfig, pretrain

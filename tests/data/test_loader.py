@@ -2,9 +2,11 @@
 
 import gc
 import multiprocessing
+import re
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import psutil
@@ -13,8 +15,8 @@ import torch
 from PIL import Image
 
 from pretrain.data.images import BadImage
-from pretrain.data.loader import MAX_REPLACEMENTS, MaskedImages, windows
-from pretrain.data.order import StepOrder
+from pretrain.data.loader import MAX_REPLACEMENTS, HungWorkersError, MaskedImages, windows
+from pretrain.data.order import StepOrder, sample_ids
 from pretrain.data.sources import FolderSource, Source, SourceError
 from pretrain.data.transforms import AugmentationConfig, apply_crop, central_square
 from pretrain.errors import UserError
@@ -439,3 +441,38 @@ def test_the_run_and_its_workers_end_when(tmp_path, end):
     assert len(workers) == 2
     left = [psutil.Process(pid) for pid in workers if psutil.pid_exists(pid)]
     assert psutil.wait_procs(left, timeout=30)[1] == []
+
+
+class Stuck(Drawn):
+    """A file system that does not answer any more."""
+
+    def image(self, index):
+        if index == 5:
+            threading.Event().wait()
+        return super().image(index)
+
+
+def test_hung_workers_are_named_with_their_stacks_and_end_the_run(capfd):
+    source = Stuck(16)
+    dataset, order = dataset_of(source), StepOrder(5, sample_ids(source.names), 16)
+    batches = windows(
+        dataset,
+        order,
+        rank=0,
+        world_size=1,
+        micro_batches=1,
+        steps=range(1),
+        workers=1,
+        pin_memory=False,
+        timeout_seconds=2,
+    )
+    with pytest.raises(HungWorkersError) as caught:
+        next(batches)
+    batches.close()
+    message = str(caught.value)
+    assert re.match(
+        r"data workers \(processes \d+\) gave no batch for 2 s \(data.worker_time", message
+    )
+    assert "test_loader.py" in (stacks := capfd.readouterr().err)
+    assert "in image" in stacks
+    assert not multiprocessing.active_children()

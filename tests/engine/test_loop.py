@@ -16,9 +16,11 @@ from programs import run
 from torch import Tensor, nn
 
 from pretrain.engine.checkpoint import CheckpointConfig, CheckpointError, newest
+from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.loop import BadImagesError, Loop, LoopConfig, NonFiniteError
 from pretrain.engine.optim import OptimConfig, Schedule, build_optimizer
-from pretrain.engine.runtime import Runtime, RuntimeConfig, StopSignal
+from pretrain.engine.runtime import Runtime
+from pretrain.engine.signals import StopSignal
 from pretrain.engine.tracking import Tracker, read_metrics
 
 STEPS, SAMPLES = 12, 8
@@ -152,7 +154,7 @@ def test_a_non_finite_step_changes_nothing_and_is_counted(tmp_path: Path) -> Non
     assert all(math.isfinite(record["loss"]) for record in records[6:])
     assert all(torch.isfinite(value).all() for value in with_nan.module.state_dict().values())
     # Adam's own count leaves the skipped step out, too.
-    assert with_nan.optimizer.state[with_nan.module.weight]["step"] == STEPS - 1
+    assert with_nan.backend.optimizer.state[with_nan.module.weight]["step"] == STEPS - 1
 
 
 def test_the_mean_between_log_points_leaves_skipped_steps_out(tmp_path: Path) -> None:
