@@ -20,6 +20,21 @@ def environment(**changes: str) -> dict[str, str]:
     return kept | quiet | changes
 
 
+#: Several processes on this machine: append their number, the program and its options.
+TORCHRUN = (
+    *("-m", "torch.distributed.run", "--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"),
+    "--nproc_per_node",
+)
+
+
+def of_kind(kind: str) -> dict[str, str]:
+    """What the environment of a run on several CPUs needs to be of a kind of sharing.
+
+    With the flag DeepSpeed would quietly become DDP, without it DDP looks for GPUs.
+    """
+    return {} if kind.startswith("zero") else {"ACCELERATE_USE_CPU": "true"}
+
+
 def start(*arguments: object, **changes: str) -> subprocess.Popen[str]:
     """Starts Python with arguments."""
     return subprocess.Popen(

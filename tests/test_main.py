@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from programs import PRETRAIN, SMOKE, run, start
+from programs import PRETRAIN, SMOKE, TORCHRUN, run, start
 
 from pretrain.engine.tracking import read_metrics
 
@@ -97,12 +97,9 @@ def test_accelerate_launch_is_the_same_run(tmp_path: Path) -> None:
 
 @pytest.mark.distributed
 def test_two_processes_are_two_and_compute_the_run_of_one(tmp_path: Path) -> None:
-    torchrun = ("-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0")
-    torchrun += ("--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0")
     asked = ("--runtime.processes", "2", "--runtime.distributed", "ddp")
     code, _, errors = run(
-        *torchrun,
-        *(PRETRAIN, *SHORT, *asked, "--training.micro_batch_size", "8"),
+        *(*TORCHRUN, 2, PRETRAIN, *SHORT, *asked, "--training.micro_batch_size", "8"),
         *("--output_dir", tmp_path / "two"),
         ACCELERATE_USE_CPU="true",
     )

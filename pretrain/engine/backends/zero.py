@@ -78,8 +78,8 @@ class Zero:
 
     def load(self, weights: dict[str, Tensor], optimizer: dict[str, Tensor]) -> None:
         """See the protocol."""
+        from deepspeed.runtime.zero import GatheredParameters
         from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
-        from deepspeed.zero import GatheredParameters
 
         for name, buffer in self.module.named_buffers():
             if name in weights:
