@@ -20,7 +20,7 @@ def labelled(rows=60, videos=6, seed=0, missing=0.2):
     frames = np.arange(rows) * 3 + 1
     known = rng.random(rows) >= missing
     expression = np.where(known, rng.permutation(np.arange(rows) % 8), 0)
-    affect_known = np.column_stack([rng.random(rows) >= missing] * 2)
+    affect_known = rng.random((rows, 2)) >= missing
     units_known = rng.random((rows, 12)) >= missing
     return Annotations(
         [f"v{v}/{frame:05d}.jpg" for v, frame in zip(video, frames, strict=True)],

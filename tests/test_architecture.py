@@ -30,7 +30,7 @@ ALLOWED = {
 #: Modules that must be of use where torch is not installed.
 WITHOUT_TORCH = (
     *("*.py", "labels/*.py", "tallies/*.py", "data/*.py", "table/*.py", "scoring/*.py"),
-    *("submission/*.py", "postprocessing/*.py", "reporting/*.py"),
+    *("submission/*.py", "postprocessing/*.py", "reporting/*.py", "describing/*.py"),
 )
 #: A program that stands with its data; nothing imports it.
 PROGRAMS = {"contact_sheet.py": ("pretrain.data", "pretrain.engine", "pretrain.errors")}

@@ -34,7 +34,12 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.data.annotations import AnnotationError, Annotations, content_lines
+from finetune.data.annotations import (
+    AbsentError,
+    AnnotationError,
+    Annotations,
+    content_lines,
+)
 from finetune.data.challenge_files import (
     check_header,
     listed_images,
@@ -198,8 +203,10 @@ def _read_list(track: _Track, root: Path) -> Annotations:
         for entry in entries(root / folder, expected)
         if name.fullmatch(entry)
     ]
-    if len(found) != 1:
-        got = ", ".join(str(file.relative_to(root)) for file in found) or "none"
+    if not found:
+        raise AbsentError(root, None, "none", expected)
+    if len(found) > 1:
+        got = ", ".join(str(file.relative_to(root)) for file in found)
         raise AnnotationError(root, None, got, expected)
     images, lines = listed_images(found[0])
     videos, frames = video_frames(found[0], lines, images)

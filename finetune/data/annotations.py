@@ -27,6 +27,10 @@ class AnnotationError(UserError):
         super().__init__(f"{printable}, expected {expected}")
 
 
+class AbsentError(AnnotationError):
+    """Label files of a split that are not there at all; those of another split may be."""
+
+
 @dataclass(frozen=True)
 class Annotations:
     """Images and their labels.
@@ -57,7 +61,7 @@ class Annotations:
     @property
     def groups(self) -> list[str]:
         """What must not be torn apart, by row: see :func:`~finetune.data.groups.groups_of`."""
-        return groups_of(self.images, self.videos)
+        return groups_of(self.images, self.videos, self.subjects)
 
     def select(self, rows: NDArray[np.int64]) -> Annotations:
         """Some rows, in this order."""
@@ -79,12 +83,13 @@ def read_lines(file: Path, expected: str) -> list[str]:
         expected: what the file should be, for errors.
 
     Raises:
+        AbsentError: it is not there.
         AnnotationError: it cannot be read, or is not UTF-8.
     """
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise AnnotationError(file, None, error.strerror or str(error), expected) from None
+        raise unreadable(file, error, expected) from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -112,6 +117,18 @@ def content_lines(file: Path, expected: str) -> list[str]:
     if not lines:
         raise AnnotationError(file, None, "empty", expected)
     return lines
+
+
+def unreadable(path: Path, error: OSError, expected: str) -> AnnotationError:
+    """The error of a file or folder that the system does not open.
+
+    Args:
+        path: of it.
+        error: what the system says.
+        expected: what should be there.
+    """
+    kind = AbsentError if isinstance(error, FileNotFoundError) else AnnotationError
+    return kind(path, None, error.strerror or str(error), expected)
 
 
 def at_line(file: Path, error: LabelError, lines: Sequence[int]) -> AnnotationError:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.data.annotations import AnnotationError, at_line
+from finetune.data.annotations import AbsentError, AnnotationError, at_line, unreadable
 from finetune.labels import (
     ACTION_UNIT_SPACES,
     EXPRESSION_SPACES,
@@ -32,6 +32,9 @@ WHOLE = "all"
 #: Spaces of labels that a collection does not have: nothing in them is ever valid.
 _NO_EXPRESSIONS = EXPRESSION_SPACES["aff_wild2_8"]
 _NO_ACTION_UNITS = ACTION_UNIT_SPACES["aff_wild2_12"]
+
+#: What no path has, and the cells of a file of another form do: ends of lines, zero bytes.
+_NO_PATH = frozenset("\0\r\n")
 
 #: Characters of a wrong cell that an error shows.
 _SHOWN = 60
@@ -54,12 +57,15 @@ def find_one(root: Path, names: Sequence[str]) -> Path:
     """The one of several places below the root where something can lie.
 
     Raises:
-        AnnotationError: there is none of them, or more than one, of which one may be outdated.
+        AbsentError: there is none of them.
+        AnnotationError: there is more than one, of which one may be outdated.
     """
     found = [name for name in names if os.path.lexists(root / name)]
-    if len(found) != 1:
-        got = f"has {' and '.join(found)}" if found else "no label files"
-        raise AnnotationError(root, None, got, f"exactly one of {', '.join(names)}")
+    expected = f"exactly one of {', '.join(names)}"
+    if not found:
+        raise AbsentError(root, None, "no label files", expected)
+    if len(found) > 1:
+        raise AnnotationError(root, None, f"has {' and '.join(found)}", expected)
     return root / found[0]
 
 
@@ -67,12 +73,13 @@ def entries(folder: Path, expected: str) -> list[str]:
     """Names in a folder, sorted, hidden ones left out.
 
     Raises:
+        AbsentError: it is not there.
         AnnotationError: it cannot be listed.
     """
     try:
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError as error:
-        raise AnnotationError(folder, None, error.strerror or str(error), expected) from None
+        raise unreadable(folder, error, expected) from None
 
 
 def shown(text: str) -> str:
@@ -87,7 +94,7 @@ def image_name(file: Path, line: int | None, cell: str, column: str = "image") -
     Raises:
         AnnotationError: it is empty, or leads elsewhere.
     """
-    if not cell or cell.startswith("/") or "\0" in cell or ".." in cell.split("/"):
+    if not cell or cell.startswith("/") or _NO_PATH & set(cell) or ".." in cell.split("/"):
         raise AnnotationError(file, line, shown(cell), "the path of an image, relative", column)
     return cell
 

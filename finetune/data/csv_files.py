@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from finetune.data.annotations import AnnotationError
+from finetune.data.annotations import AnnotationError, unreadable
 from finetune.data.columns import real_numbers, whole_numbers
 from finetune.labels import Floats, Integers
 
@@ -107,7 +107,8 @@ def csv_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     Blank lines at the end are none; one with rows after it is refused.
 
     Raises:
-        AnnotationError: the file cannot be read, or is no CSV in UTF-8.
+        AbsentError: the file is not there.
+        AnnotationError: it cannot be read, or is no CSV in UTF-8.
     """
     expected = "a CSV file in UTF-8"
     blank = 0
@@ -124,7 +125,7 @@ def csv_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as error:
         raise AnnotationError(file, reader.line_num, str(error), expected) from None
     except OSError as error:
-        raise AnnotationError(file, None, error.strerror or str(error), expected) from None
+        raise unreadable(file, error, expected) from None
     except UnicodeDecodeError:
         raise _not_utf8(file, expected) from None
 

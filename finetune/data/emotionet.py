@@ -86,7 +86,8 @@ def _image(file: Path, line: int, cell: str, column: str) -> str:
     path = cell
     if "://" in cell:
         try:
-            path = unquote(urlsplit(cell).path).lstrip("/")
+            address = urlsplit(cell)
+            path = unquote(address.path).lstrip("/") if address.netloc else ""
         except ValueError:  # a host that cannot be one
             path = ""
     if not path:

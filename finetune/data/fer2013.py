@@ -24,7 +24,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from finetune.data.annotations import AnnotationError, Annotations
+from finetune.data.annotations import AbsentError, AnnotationError, Annotations
 from finetune.data.columns import (
     check_split,
     entries,
@@ -81,7 +81,7 @@ def _read_list(file: Path, split: str) -> Annotations:
         usages.append(usage)
     rows = [row for row, usage in enumerate(usages) if usage == _USAGES[split]]
     if not rows:
-        raise AnnotationError(file, None, "no image", f"some of Usage {_USAGES[split]}")
+        raise AbsentError(file, None, "no image", f"some of Usage {_USAGES[split]}")
     numbers = whole_numbers(file, lines, codes, "emotion")
     with placed(file, lines):
         values, valid = expression_from_codes(numbers, _SPACE, missing=())

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finetune.data.annotations import AnnotationError, Annotations
+from finetune.data.annotations import AbsentError, AnnotationError, Annotations
 from finetune.data.columns import (
     check_split,
     image_name,
@@ -75,7 +75,7 @@ def read(root: Path, split: str) -> Annotations:
             rows.append(row)
             images.append(f"{_FOLDERS[split]}/{image_name(file, line, name, 'Image name')}")
     if not rows:
-        raise AnnotationError(file, None, "no image", f"some of Usage {_USAGES[split]}")
+        raise AbsentError(file, None, "no image", f"some of Usage {_USAGES[split]}")
     votes = votes[rows]
     with placed(file, [table.lines[row] for row in rows]):
         labels, valid = expression_from_codes(_majority(votes), _SPACE, missing=(NO_EXPRESSION,))

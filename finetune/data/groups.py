@@ -16,9 +16,11 @@ def recording(video: str) -> str:
     return re.sub(r"^(video[0-9]+)_[0-9]+$", r"\1", video)
 
 
-def groups_of(images: Sequence[str], videos: Sequence[str] | None) -> list[str]:
-    """The group of each row: its recording, or the image itself where there are no videos."""
+def groups_of(
+    images: Sequence[str], videos: Sequence[str] | None, subjects: Sequence[str] | None = None
+) -> list[str]:
+    """The group of each row: its recording; without videos the person; else the image itself."""
     if videos is None:
-        return list(images)
+        return list(images if subjects is None else subjects)
     names = {video: recording(video) for video in set(videos)}
     return [names[video] for video in videos]

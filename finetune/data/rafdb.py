@@ -19,7 +19,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from finetune.data.annotations import AnnotationError, Annotations, content_lines
+from finetune.data.annotations import (
+    AbsentError,
+    AnnotationError,
+    Annotations,
+    content_lines,
+)
 from finetune.data.columns import (
     check_split,
     find_one,
@@ -66,7 +71,7 @@ def read(root: Path, split: str) -> Annotations:
         codes.append(cells[1])
         lines.append(line)
     if not any(part == split for part, _ in images):
-        raise AnnotationError(file, None, f"no image of {split}", f"names {split}_...")
+        raise AbsentError(file, None, f"no image of {split}", f"names {split}_...")
     space = EXPRESSION_SPACES["rafdb_7"]
     numbers = whole_numbers(file, lines, codes, "expression")
     with placed(file, lines):

@@ -38,7 +38,8 @@ class Targets:
         action_units_valid: [n, A].
         expression_space: what the indices count.
         action_unit_space: what the columns are.
-        expression_votes: [n, K] shares of raters that add up to 1, where a source has them.
+        expression_votes: [n, K] shares of raters that add up to 1, where a source has them; 0 where
+            there is no valid expression.
     """
 
     valence_arousal: Floats
@@ -88,6 +89,7 @@ class Targets:
         if votes is not None:
             votes, voted = convert_votes(votes, self.expression_space, expressions, mapping)
             valid = valid & voted
+            votes[~valid] = 0
         return Targets(
             valence_arousal=self.valence_arousal,
             valence_arousal_valid=self.valence_arousal_valid,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,7 @@ def score(
         cluster, over, problem = _clusters(joined, seed)
         notes += problem
         if over:
-            found = intervals(
+            ends = intervals(
                 joined.tallies(cluster),
                 measure,
                 level=level,
@@ -108,6 +108,8 @@ def score(
                 seed=seed,
                 progress=progress,
             )
+            # Sums over clusters round otherwise: the value is that of the table as a whole.
+            found = {name: replace(ends[name], value=it.value) for name, it in found.items()}
     if joined.units:
         found["unit_auc"] = _alone(_areas(joined))
     return Scores(
@@ -219,12 +221,13 @@ def _name_of(
 
 def _clusters(joined: Joined, seed: int) -> tuple[Any, str, list[str]]:
     """The cluster of each row, what they are, and why there are none."""
-    groups = None if joined.annotations.videos is None else joined.annotations.groups
-    what = "images" if groups is None else "recordings"
-    count = len(joined.annotations) if groups is None else len(set(groups))
+    known, groups = joined.annotations, joined.annotations.groups
+    what = "recordings" if known.videos else "subjects" if known.subjects else "images"
+    count = len(set(groups)) if what != "images" else len(groups)
     if count < MIN_CLUSTERS:
         return None, "", [f"no intervals: {count} {what}, at least {MIN_CLUSTERS} are needed"]
-    return clusters_of(len(joined.annotations), groups, seed=seed), f"{count} {what}", []
+    named = None if what == "images" else groups  # an image that is listed twice is two rows
+    return clusters_of(len(groups), named, seed=seed), f"{count} {what}", []
 
 
 def _areas(joined: Joined) -> Floats:

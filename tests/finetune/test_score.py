@@ -21,7 +21,7 @@ def challenge(root, annotations):
     """A validation file of s-Aff-Wild2 with these labels."""
     lines, t = ["image,valence,arousal,expression,aus"], annotations.targets
     for row, image in enumerate(annotations.images):
-        affect = t.valence_arousal[row].tolist() if t.valence_arousal_valid[row, 0] else [-5, -5]
+        affect = np.where(t.valence_arousal_valid[row], t.valence_arousal[row], -5).tolist()
         expression = t.expression[row] if t.expression_valid[row] else -1
         units = np.where(t.action_units_valid[row], t.action_units[row], -1)
         lines.append(",".join(map(str, [image, *affect, expression, *units])))

@@ -17,4 +17,5 @@ def test_the_parts_and_persons_of_a_recording_belong_together():
 
 def test_rows_are_grouped_by_recording_or_else_by_image():
     assert groups_of(["a.jpg", "b.jpg"], None) == ["a.jpg", "b.jpg"]
+    assert groups_of(["a.jpg", "b.jpg"], None, ["s1", "s1"]) == ["s1", "s1"]
     assert groups_of(["1.jpg", "2.jpg"], ["video5_1", "video5_2"]) == ["video5", "video5"]

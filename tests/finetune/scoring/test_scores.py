@@ -104,6 +104,8 @@ def test_recordings_are_resampled_where_there_are_videos_and_images_elsewhere():
     assert score(join(guessed(halved), halved), resamples=100).over == "6 recordings"
     stills = replace(annotations, videos=None, frames=None)
     assert score(join(guessed(stills), stills), resamples=100).over == "120 images"
+    people = replace(stills, subjects=[f"s{row % 7}" for row in range(120)])
+    assert score(join(guessed(people), people), resamples=100).over == "7 subjects"
 
 
 def test_too_few_recordings_leave_no_intervals_and_say_so():

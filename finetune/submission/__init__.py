@@ -1,0 +1,1 @@
+"""Submissions: from a prediction table and a challenge's list of images to checked files."""
