@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from finetune.data.published import PUBLISHED
 from finetune.labels import (
     ACTION_UNIT_SPACES,
     EXPRESSION_SPACES,
@@ -25,23 +26,8 @@ from pretrain.errors import UserError
 #: What the cell of the expression's index is called.
 EXPRESSION = "expression"
 
-#: Labels of s-Aff-Wild2's training set: rows of each class, and rows with each action unit.
-#: Source: counts of its annotation file.
-_CLASS_COUNTS = dict(
-    zip(
-        EXPRESSION_SPACES["aff_wild2_8"].classes,
-        (23976, 4555, 3168, 3122, 18135, 7609, 5228, 24852),
-        strict=True,
-    )
-)
-_UNIT_COUNTS = dict(
-    zip(
-        ACTION_UNIT_SPACES["aff_wild2_12"].names,
-        *((18713, 8745, 20342, 30605, 41337, 38286, 26783, 2460, 2980, 5003, 70584, 10756),),
-        strict=True,
-    )
-)
-_UNIT_ROWS = 103_316
+#: What s-Aff-Wild2's training set has labels of.
+_TRAINING = PUBLISHED["aff_wild2_mtl", "train"]
 
 
 class ChallengeError(UserError):
@@ -92,10 +78,11 @@ def _training(
 ) -> dict[str, float]:
     """Shares in s-Aff-Wild2, of the classes among those of the space."""
     classes = expressions.classes if expressions else ()
-    total = sum(_CLASS_COUNTS[name] for name in classes)
-    shares = {name: _CLASS_COUNTS[name] / total for name in classes}
-    known = [name for name in (units.names if units else ()) if name in _UNIT_COUNTS]
-    return shares | {name: _UNIT_COUNTS[name] / _UNIT_ROWS for name in known}
+    total = sum(_TRAINING.classes[name] for name in classes)
+    shares = {name: _TRAINING.classes[name] / total for name in classes}
+    known = [name for name in (units.names if units else ()) if name in _TRAINING.units]
+    rows = _TRAINING.totals["action_units"]
+    return shares | {name: _TRAINING.units[name] / rows for name in known}
 
 
 def _track(
@@ -143,7 +130,7 @@ CHALLENGES: Mapping[str, Challenge] = {
             expressions=_EIGHT,
             action_units=_UNITS,
             forbidden=_AUDIO_VISUAL,
-            listed=51_159,
+            listed=PUBLISHED["aff_wild2_mtl", "test"].totals["rows"],
             training=_training(_EIGHT, _UNITS),
         ),
         Challenge(
@@ -151,7 +138,7 @@ CHALLENGES: Mapping[str, Challenge] = {
             header="image,expression",
             expressions=EXPRESSION_SPACES["lsd_6"],
             forbidden=_AUDIO_VISUAL,
-            listed=106_120,
+            listed=PUBLISHED["lsd", "test"].totals["rows"],
         ),
         *_track("abaw", _EIGHT, _UNITS, "image_location,"),
         *_track("abaw1", _SEVEN, _EIGHT_UNITS),
