@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -108,17 +110,7 @@ def score_table(config: ScoreConfig) -> tuple[Scores, dict[str, Any]]:
     collection = read_collection(config.data)
     joined, notes = joined_table(config.table, collection, config.mapping, force=config.force)
     record = {"table": _identity(config.table, joined.table)}
-    with tqdm(total=config.resamples, unit="resample", disable=None, leave=False) as bar:
-
-        def progress(done: int, _: int) -> None:
-            bar.update(done - bar.n)
-
-        settings: dict[str, Any] = {
-            "level": config.level,
-            "resamples": config.resamples,
-            "seed": config.seed,
-            "progress": progress,
-        }
+    with resampling(config) as settings:
         if config.baseline is None:
             scores = score(joined, **settings)
         else:
@@ -132,9 +124,25 @@ def score_table(config: ScoreConfig) -> tuple[Scores, dict[str, Any]]:
     return scores, record | _record(config, collection, joined, scores)
 
 
+@contextmanager
+def resampling(config: ScoreConfig) -> Iterator[dict[str, Any]]:
+    """How scores are resampled, and a bar that shows it."""
+    with tqdm(total=config.resamples, unit="resample", disable=None, leave=False) as bar:
+        yield {
+            "level": config.level,
+            "resamples": config.resamples,
+            "seed": config.seed,
+            "progress": lambda done, _: bar.update(done - bar.n),
+        }
+
+
+def sha256(file: str) -> str:
+    """What tells a table's file from any other."""
+    return hashlib.sha256(Path(os.path.expanduser(file)).read_bytes()).hexdigest()
+
+
 def _identity(file: str, table: PredictionTable) -> dict[str, Any]:
-    digest = hashlib.sha256(Path(os.path.expanduser(file)).read_bytes()).hexdigest()
-    return {"file": file, "sha256": digest, "model": table.about.model}
+    return {"file": file, "sha256": sha256(file), "model": table.about.model}
 
 
 def _record(
