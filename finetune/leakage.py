@@ -21,41 +21,51 @@ class LeakError(UserError):
     """Something would be fitted, or scored, on labels that it has seen."""
 
 
-def check_fit(about: About, groups: Iterable[str], *, force: bool) -> tuple[str, ...]:
-    """Refuses a fit on rows that the table's own model was trained on.
+def check_fit(
+    about: About, groups: Iterable[str], *, kind: str = "recordings", force: bool
+) -> tuple[str, ...]:
+    """Refuses a fit on rows that the table's own model, or a step of it, has seen the labels of.
 
     Args:
         about: of the table whose predictions are fitted to labels.
         groups: of the labelled rows.
+        kind: what groups are: recordings, subjects or images.
         force: go on all the same.
 
     Returns:
         Remarks for the steps that use the fit.
 
     Raises:
-        LeakError: some rows are of the model's training groups, and nobody forces it.
+        LeakError: some rows are of the model's training groups, or of those that a step was fitted
+            on, and nobody forces it.
     """
-    there = set(groups)
+    there, remarks = set(groups), list[str]()
+    known = [(f"the step {step.name} was fitted on", step.fitted_on) for step in about.steps]
     if about.training_groups is None:
-        return ("fitted on a table whose training recordings are unknown",)
-    seen = there & set(about.training_groups)
-    if not seen:
-        return ()
-    what = f"{len(seen)} of the {len(there)} recordings of the fit ({_first(seen)})"
-    if not force:
-        raise LeakError(
-            f"the model was trained on {what}, expected a table of held-out recordings; --force"
-            " fits all the same and marks every score"
-        )
-    return (f"forced: the model was trained on {what}",)
+        remarks.append(f"fitted on a table whose training {kind} are unknown")
+    else:
+        known.insert(0, ("the model was trained on", about.training_groups))
+    for saw, groups_seen in known:
+        if seen := there & set(groups_seen):
+            what = f"{saw} {len(seen)} of the {len(there)} {kind} of the fit ({_first(seen)})"
+            if not force:
+                raise LeakError(
+                    f"{what}, expected a table of held-out {kind}; --force true fits all the"
+                    " same and marks every score"
+                )
+            remarks.append(f"forced: {what}")
+    return tuple(remarks)
 
 
-def check_scored(about: About, groups: Iterable[str], *, force: bool) -> list[str]:
+def check_scored(
+    about: About, groups: Iterable[str], *, kind: str = "recordings", force: bool
+) -> list[str]:
     """Refuses scores of rows that a step of the table was fitted on.
 
     Args:
         about: of the table.
         groups: of the labelled rows.
+        kind: what groups are: recordings, subjects or images.
         force: go on all the same.
 
     Returns:
@@ -69,18 +79,18 @@ def check_scored(about: About, groups: Iterable[str], *, force: bool) -> list[st
     for step in about.steps:
         seen = there & set(step.fitted_on)
         if seen:
-            what = f"{len(seen)} of the {len(there)} recordings scored here ({_first(seen)})"
+            what = f"{len(seen)} of the {len(there)} {kind} scored here ({_first(seen)})"
             if not force:
                 raise LeakError(
                     f"the step {step.name} was fitted on {what}, expected other ones; --force"
-                    " scores all the same and marks the scores"
+                    " true scores all the same and marks the scores"
                 )
             notes.append(f"forced: the step {step.name} was fitted on {what}")
         notes += [f"{step.name}: {remark}" for remark in step.remarks]
     if about.training_groups is None:
-        notes.append("whether the model was trained on these recordings is unknown")
+        notes.append(f"whether the model was trained on these {kind} is unknown")
     elif seen := there & set(about.training_groups):
-        notes.append(f"the model was trained on {len(seen)} of these {len(there)} recordings")
+        notes.append(f"the model was trained on {len(seen)} of these {len(there)} {kind}")
     return notes
 
 

@@ -89,8 +89,8 @@ def joined_table(
     """
     table = read_table(Path(os.path.expanduser(file)))
     try:
-        joined = join(table, collection.annotations, mapping)
-        notes = check_scored(table.about, joined.annotations.groups, force=force)
+        joined, known = join(table, collection.annotations, mapping), collection.annotations
+        notes = check_scored(table.about, known.groups, kind=known.grouped_by, force=force)
     except UserError as error:
         raise TableError(f"{file}: {error}") from None
     if collection.drawn or table.about.drawn:

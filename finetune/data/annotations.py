@@ -63,6 +63,13 @@ class Annotations:
         """What must not be torn apart, by row: see :func:`~finetune.data.groups.groups_of`."""
         return groups_of(self.images, self.videos, self.subjects)
 
+    @property
+    def grouped_by(self) -> str:
+        """What :attr:`groups` are: recordings, subjects or images."""
+        if self.videos is not None:
+            return "recordings"
+        return "images" if self.subjects is None else "subjects"
+
     def select(self, rows: NDArray[np.int64]) -> Annotations:
         """Some rows, in this order."""
         at = rows.tolist()

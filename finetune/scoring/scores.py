@@ -222,7 +222,7 @@ def _name_of(
 def _clusters(joined: Joined, seed: int) -> tuple[Any, str, list[str]]:
     """The cluster of each row, what they are, and why there are none."""
     known, groups = joined.annotations, joined.annotations.groups
-    what = "recordings" if known.videos else "subjects" if known.subjects else "images"
+    what = known.grouped_by
     count = len(set(groups)) if what != "images" else len(groups)
     if count < MIN_CLUSTERS:
         return None, "", [f"no intervals: {count} {what}, at least {MIN_CLUSTERS} are needed"]

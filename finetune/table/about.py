@@ -12,7 +12,7 @@ class Step:
     """One step of post-processing that a table went through.
 
     Attributes:
-        name: of the step: fill, smooth, decide, ensemble.
+        name: of the step: ensemble, join, fill, smooth or decide.
         settings: what it was done with, JSON values.
         fitted_on: the groups of rows (:mod:`finetune.data.groups`) whose labels its settings were
             fitted on; empty: nobody fitted them.

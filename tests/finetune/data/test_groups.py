@@ -1,3 +1,7 @@
+from dataclasses import replace
+
+from filmed import filmed
+
 from finetune.data.groups import groups_of, recording
 
 
@@ -19,3 +23,13 @@ def test_rows_are_grouped_by_recording_or_else_by_image():
     assert groups_of(["a.jpg", "b.jpg"], None) == ["a.jpg", "b.jpg"]
     assert groups_of(["a.jpg", "b.jpg"], None, ["s1", "s1"]) == ["s1", "s1"]
     assert groups_of(["1.jpg", "2.jpg"], ["video5_1", "video5_2"]) == ["video5", "video5"]
+
+
+def test_annotations_know_what_their_groups_are():
+    _, known = filmed(rows=24, videos=4)
+    pairs = replace(known, videos=["x_left", "x_right", "video4_1", "video4_2"] * 6)
+    assert (pairs.groups, pairs.grouped_by) == (["x", "x", "video4", "video4"] * 6, "recordings")
+    stills = replace(known, videos=None, frames=None)
+    people = replace(stills, subjects=["s"] * 24)
+    assert (people.groups, people.grouped_by) == (["s"] * 24, "subjects")
+    assert (stills.groups, stills.grouped_by) == (list(known.images), "images")
