@@ -1,15 +1,20 @@
 """kill -9 at random instants: the resumed run is the uninterrupted one, bit for bit.
 
-The default run kills a few times. For more: ``python tests/test_resume_after_kill.py 20``.
+The default run kills one process a few times. For more, and for several processes (all killed at
+once, or one of them): ``python tests/test_resume_after_kill.py KILLS [PROCESSES [all|one]]``.
 """
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from programs import PRETRAIN, SMOKE, run, start
+import psutil
+import pytest
+from programs import PRETRAIN, SMOKE, TORCHRUN, run, start
 
 from pretrain.engine.tracking import read_metrics
 
@@ -25,11 +30,35 @@ def bits(folder: Path) -> list[list[float]]:
     return [[record[key] for key in KEPT] for record in read_metrics(folder)]
 
 
-def kill_until_done(folder: Path, kills: int, rng: random.Random) -> list[int]:
+def command(processes: int) -> tuple[object, ...]:
+    return ARGUMENTS if processes == 1 else (*TORCHRUN, processes, *ARGUMENTS)
+
+
+def trainers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The processes that train: torchrun's children, or the one that was started."""
+    return psutil.Process(process.pid).children() or [psutil.Process(process.pid)]
+
+
+def kill(process: subprocess.Popen[str], whom: str, rng: random.Random) -> None:
+    if whom == "all":
+        os.killpg(process.pid, signal.SIGKILL)
+        return
+    try:
+        rng.choice(trainers(process)).kill()
+    except (psutil.NoSuchProcess, IndexError):  # it has ended by itself
+        process.kill()
+
+
+def kill_until_done(
+    folder: Path, kills: int, rng: random.Random, processes: int = 1, whom: str = "all"
+) -> list[int]:
     """Kills at a random moment after a random step, resumes; returns the steps of the kills."""
     killed_at = []
     for _ in range(kills):
-        process = start(*ARGUMENTS, "--output_dir", folder, "--resume", "auto")
+        process = start(
+            *(*command(processes), "--output_dir", folder, "--resume", "auto"),
+            ACCELERATE_USE_CPU="true",
+        )
         assert process.stdout is not None
         last = rng.randrange(0, 6)
         for _line, _ in zip(process.stdout, range(last), strict=False):
@@ -37,21 +66,26 @@ def kill_until_done(folder: Path, kills: int, rng: random.Random) -> list[int]:
         try:
             process.wait(timeout=rng.uniform(0.0, 0.5))  # the moment: inside a step, or a save
         except subprocess.TimeoutExpired:
-            process.kill()
-        process.communicate()
+            kill(process, whom, rng)
+        process.communicate(timeout=120)  # the others end as well
         records = read_metrics(folder)
         killed_at.append(int(records[-1]["step"]) if records else 0)
         if process.returncode == 0:
             break
-    code, _, errors = run(*ARGUMENTS, "--output_dir", folder, "--resume", "auto")
+    resume = (*command(processes), "--output_dir", folder, "--resume", "auto")
+    code, _, errors = run(*resume, ACCELERATE_USE_CPU="true")
     assert code == 0, errors
     return killed_at
 
 
-def compare(folder: Path, kills: int, seed: int) -> list[int]:
-    code, _, errors = run(*ARGUMENTS, "--output_dir", folder / "whole")
+def compare(
+    folder: Path, kills: int, seed: int, processes: int = 1, whom: str = "all"
+) -> list[int]:
+    whole = (*command(processes), "--output_dir", folder / "whole")
+    code, _, errors = run(*whole, ACCELERATE_USE_CPU="true")
     assert code == 0, errors
-    killed_at = kill_until_done(folder / "killed", kills, random.Random(seed))
+    rng = random.Random(seed)
+    killed_at = kill_until_done(folder / "killed", kills, rng, processes, whom)
     assert bits(folder / "killed") == bits(folder / "whole")
     weights = [(folder / name / "mae.safetensors").read_bytes() for name in ("killed", "whole")]
     assert weights[0] == weights[1]
@@ -62,10 +96,19 @@ def test_a_run_killed_and_resumed_is_bitwise_the_same(tmp_path: Path) -> None:
     compare(tmp_path, kills=3, seed=0)
 
 
+@pytest.mark.distributed
+def test_when_one_of_two_processes_is_killed_all_end_and_the_run_goes_on_the_same(
+    tmp_path: Path,
+) -> None:
+    compare(tmp_path, kills=1, seed=3, processes=2, whom="one")
+
+
 if __name__ == "__main__":
     wanted, done = int(sys.argv[1]), 0
+    number = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    killed = sys.argv[3] if len(sys.argv) > 3 else "all"
     while done < wanted:
         with tempfile.TemporaryDirectory() as name:
-            steps = compare(Path(name), min(5, wanted - done), seed=done)
+            steps = compare(Path(name), min(5, wanted - done), done, number, killed)
         done += len(steps)
         print(f"{done}/{wanted} kills, at steps {steps}: bitwise the same")
