@@ -326,7 +326,7 @@ class _Run:
             with self.stop.interrupts():
                 work()
         except Interrupted:
-            say("cut short by the stop signal; it is done anew after --resume auto")
+            say("cut short by the stop signal")
             return False
         return True
 

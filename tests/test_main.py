@@ -10,6 +10,7 @@ import pytest
 from programs import PRETRAIN, SMOKE, TORCHRUN, run, start
 
 from pretrain.engine.tracking import read_metrics
+from pretrain.probing.report import read_records
 
 SHORT = (
     *("--config", SMOKE, "--data.workers", "0", "--runtime.threads", "1"),
@@ -83,6 +84,25 @@ def test_a_signal_before_the_first_step_is_obeyed_after_it(tmp_path: Path) -> No
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 75, errors
+
+
+def test_a_stop_signal_cuts_a_probe_short_and_the_resumed_run_probes_at_its_end(tmp_path: Path) -> None:
+    probed = ("--probe.source", "synthetic", "--probe.images", 100, "--probe.every_epochs", 1)
+    probed += ("--probe.synthetic.count", 200, "--probe.synthetic.size", 32)
+    command = (PRETRAIN, *SHORT, *probed, "--output_dir", tmp_path, "--resume", "auto")
+    process = start(*command)
+    assert process.stderr is not None
+    assert any("probing" in line for line in process.stderr)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, errors
+    assert "cut short by the stop signal" in errors
+    assert "stopped at step 8, saved" in errors
+    assert not (tmp_path / "probe.txt").exists()
+    code, output, errors = run(*command)
+    assert code == 0, errors
+    assert "Probe at epoch 2" in output
+    assert [entry["step"] for entry in read_records(tmp_path)] == [16]
 
 
 @pytest.mark.distributed

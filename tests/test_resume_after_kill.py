@@ -4,12 +4,11 @@ The default run kills one process a few times. For more, and for several process
 once, or one of them): ``python tests/test_resume_after_kill.py KILLS [PROCESSES [all|one]]``.
 """
 
-import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -40,13 +39,13 @@ def trainers(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def kill(process: subprocess.Popen[str], whom: str, rng: random.Random) -> None:
-    if whom == "all":
-        os.killpg(process.pid, signal.SIGKILL)
-        return
-    try:
-        rng.choice(trainers(process)).kill()
-    except (psutil.NoSuchProcess, IndexError):  # it has ended by itself
-        process.kill()
+    """Kills the trainers, which have sessions of their own, with their launcher; or one of them."""
+    with suppress(psutil.NoSuchProcess):  # what has ended by itself
+        found = trainers(process)
+        chosen = [rng.choice(found)] if whom == "one" else [*found, psutil.Process(process.pid)]
+        for one in chosen:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
 
 
 def kill_until_done(
