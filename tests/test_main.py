@@ -86,7 +86,9 @@ def test_a_signal_before_the_first_step_is_obeyed_after_it(tmp_path: Path) -> No
     assert process.returncode == 75, errors
 
 
-def test_a_stop_signal_cuts_a_probe_short_and_the_resumed_run_probes_at_its_end(tmp_path: Path) -> None:
+def test_a_stop_signal_cuts_a_probe_short_and_the_resumed_run_probes_at_its_end(
+    tmp_path: Path,
+) -> None:
     probed = ("--probe.source", "synthetic", "--probe.images", 100, "--probe.every_epochs", 1)
     probed += ("--probe.synthetic.count", 200, "--probe.synthetic.size", 32)
     command = (PRETRAIN, *SHORT, *probed, "--output_dir", tmp_path, "--resume", "auto")
