@@ -15,7 +15,7 @@ from finetune.data.opening import Collection, read_collection, splits_of
 from finetune.describing.description import Description, describe
 from finetune.describing.text import text
 from pretrain.engine.config import parse_config
-from pretrain.errors import UserError
+from pretrain.errors import UserError, exit_code
 from pretrain.files import write_text
 
 PROGRAM = "python -m finetune.describe"
@@ -76,23 +76,19 @@ def describe_collection(config: DescribeConfig) -> tuple[Description, dict[str, 
     return found, about | {"drawn": collections[0].drawn} | found.to_json()
 
 
+def _work() -> None:
+    config = parse_config(DescribeConfig, None, PROGRAM)
+    found, record = describe_collection(config)
+    data = config.data
+    what = " ".join(name for name in (data.kind, data.track) if name)
+    print(text(found, f"{what} in {data.root}" if data.root else what))
+    if config.out is not None:
+        write_text(Path(os.path.expanduser(config.out)), json.dumps(record, indent=1) + "\n")
+
+
 def main() -> int:
     """Describes and prints, or says in one line why not."""
-    try:
-        config = parse_config(DescribeConfig, None, PROGRAM)
-        found, record = describe_collection(config)
-        data = config.data
-        what = " ".join(name for name in (data.kind, data.track) if name)
-        print(text(found, f"{what} in {data.root}" if data.root else what))
-        if config.out is not None:
-            write_text(Path(os.path.expanduser(config.out)), json.dumps(record, indent=1) + "\n")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130  # as a shell reports it
-    return 0
+    return exit_code(_work)
 
 
 if __name__ == "__main__":

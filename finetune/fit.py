@@ -23,7 +23,7 @@ from finetune.postprocessing.text import NO_ESTIMATE, rule_lines, score_lines, s
 from finetune.score import DRAWN
 from finetune.table import read_table
 from pretrain.engine.config import parse_config
-from pretrain.errors import UserError
+from pretrain.errors import exit_code
 
 PROGRAM = "python -m finetune.fit"
 
@@ -151,20 +151,16 @@ def _version(package: str) -> str | None:
         return None
 
 
+def _work() -> None:
+    config = parse_config(FitConfig, None, PROGRAM)
+    rules, lines = fit(config)
+    write_rules(Path(os.path.expanduser(config.out)), rules)
+    print("\n".join(lines))
+
+
 def main() -> int:
     """Fits, writes and prints, or says in one line why not."""
-    try:
-        config = parse_config(FitConfig, None, PROGRAM)
-        rules, lines = fit(config)
-        write_rules(Path(os.path.expanduser(config.out)), rules)
-        print("\n".join(lines))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130  # as a shell reports it
-    return 0
+    return exit_code(_work)
 
 
 if __name__ == "__main__":

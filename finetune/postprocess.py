@@ -22,7 +22,7 @@ from finetune.postprocessing.smoothing import MAX_WIDTH, smooth
 from finetune.postprocessing.text import step_lines
 from finetune.table import PredictionTable, read_table, write_table
 from pretrain.engine.config import parse_config
-from pretrain.errors import UserError
+from pretrain.errors import exit_code
 
 PROGRAM = "python -m finetune.postprocess"
 
@@ -165,23 +165,19 @@ def _place(file: str) -> str:
     return os.path.realpath(os.path.expanduser(file))
 
 
+def _work() -> None:
+    config = parse_config(PostprocessConfig, None, PROGRAM)
+    table = postprocess(config)
+    lines = [line for step in table.about.steps for line in step_lines(step)]
+    null = int((~table.present).sum())
+    if null:
+        lines.append(f"{null} of {len(table)} rows have no prediction")
+    print("\n".join([*lines, f"{config.out}: {len(table)} rows"]))
+
+
 def main() -> int:
     """Makes the table and tells what was done, or says in one line why not."""
-    try:
-        config = parse_config(PostprocessConfig, None, PROGRAM)
-        table = postprocess(config)
-        lines = [line for step in table.about.steps for line in step_lines(step)]
-        null = int((~table.present).sum())
-        if null:
-            lines.append(f"{null} of {len(table)} rows have no prediction")
-        print("\n".join([*lines, f"{config.out}: {len(table)} rows"]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130  # as a shell reports it
-    return 0
+    return exit_code(_work)
 
 
 if __name__ == "__main__":

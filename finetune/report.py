@@ -16,7 +16,7 @@ from finetune.score import DRAWN, ScoreConfig, joined_table, resampling, sha256
 from finetune.scoring.joined import Joined
 from finetune.scoring.scores import score, score_difference
 from pretrain.engine.config import parse_config
-from pretrain.errors import UserError
+from pretrain.errors import UserError, exit_code
 from pretrain.files import write_text
 
 PROGRAM = "python -m finetune.report"
@@ -120,19 +120,15 @@ def _refuse_place(out: Path, config: ReportConfig) -> None:
         raise UserError(f"out {out}: {above} may not be written into, expected a folder that may")
 
 
+def _work() -> None:
+    config = parse_config(ReportConfig, None, PROGRAM)
+    command = shlex.join([*PROGRAM.split(), *sys.argv[1:]])
+    print(f"report: {report(config, command)}")
+
+
 def main() -> int:
     """Makes the page and says where it is, or in one line why not."""
-    try:
-        config = parse_config(ReportConfig, None, PROGRAM)
-        command = shlex.join([*PROGRAM.split(), *sys.argv[1:]])
-        print(f"report: {report(config, command)}")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130  # as a shell reports it
-    return 0
+    return exit_code(_work)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from finetune.scoring.scores import Scores, score, score_difference
 from finetune.scoring.text import text
 from finetune.table import PredictionTable, TableError, read_table
 from pretrain.engine.config import parse_config
-from pretrain.errors import UserError
+from pretrain.errors import UserError, exit_code
 from pretrain.files import write_text
 
 PROGRAM = "python -m finetune.score"
@@ -174,24 +174,20 @@ def _record(
     }
 
 
+def _work() -> None:
+    config = parse_config(ScoreConfig, None, PROGRAM)
+    scores, record = score_table(config)
+    labels = record["labels"]
+    what = f"{config.table} - {config.baseline}" if config.baseline else config.table
+    print(text(scores, f"{what} on {labels['kind']} {labels['split']}"))
+    if config.out is not None:
+        out = Path(os.path.expanduser(config.out))
+        write_text(out, json.dumps(record, indent=1) + "\n")
+
+
 def main() -> int:
     """Scores and prints, or says in one line why not."""
-    try:
-        config = parse_config(ScoreConfig, None, PROGRAM)
-        scores, record = score_table(config)
-        labels = record["labels"]
-        what = f"{config.table} - {config.baseline}" if config.baseline else config.table
-        print(text(scores, f"{what} on {labels['kind']} {labels['split']}"))
-        if config.out is not None:
-            out = Path(os.path.expanduser(config.out))
-            write_text(out, json.dumps(record, indent=1) + "\n")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130  # as a shell reports it
-    return 0
+    return exit_code(_work)
 
 
 if __name__ == "__main__":

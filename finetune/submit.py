@@ -23,7 +23,7 @@ from finetune.submission.template import Template, read_template
 from finetune.submission.writing import choose, decide, encode
 from finetune.table import PredictionTable, read_table
 from pretrain.engine.config import parse_config
-from pretrain.errors import UserError
+from pretrain.errors import UserError, exit_code
 
 PROGRAM = "python -m finetune.submit"
 
@@ -193,26 +193,21 @@ def _shown(path: Path, fault: Fault) -> str:
     return f"{path / fault.file}{line}: {fault.text}"
 
 
+def _work() -> None:
+    config = parse_config(SubmitConfig, None, PROGRAM)
+    if config.check:
+        lines, faults = check_submission(config)
+        print("\n".join(lines))
+        if faults:
+            what = "1 fault" if faults == 1 else f"{faults} faults"
+            raise ChallengeError(f"{config.check}: {what}, expected none")
+    else:
+        print("\n".join(write_submission(config)))
+
+
 def main() -> int:
     """Writes or checks, or says in one line why not."""
-    try:
-        config = parse_config(SubmitConfig, None, PROGRAM)
-        if config.check:
-            lines, faults = check_submission(config)
-            print("\n".join(lines))
-            if faults:
-                what = "1 fault" if faults == 1 else f"{faults} faults"
-                print(f"error: {config.check}: {what}, expected none", file=sys.stderr)
-                return 2
-        else:
-            print("\n".join(write_submission(config)))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130  # as a shell reports it
-    return 0
+    return exit_code(_work)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from pretrain.engine.config import parse_config
-from pretrain.errors import UserError
+from pretrain.errors import UserError, exit_code
 from pretrain.files import write_text
 from pretrain.probing.config import ProbeConfig
 from pretrain.probing.encoders import open_frozen
@@ -108,17 +108,13 @@ def _pretraining_saw(encoder: str, images: ProbedImages) -> str:
     return f"pretraining saw no image of the probed subjects, as names tell{before}"
 
 
+def _work() -> None:
+    print(probe(parse_config(ProgramConfig, None, PROGRAM)))
+
+
 def main() -> int:
     """Probes and prints the table, or says in one line why not."""
-    try:
-        print(probe(parse_config(ProgramConfig, None, PROGRAM)))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130  # as a shell reports it
-    return 0
+    return exit_code(_work)
 
 
 if __name__ == "__main__":

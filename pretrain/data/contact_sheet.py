@@ -11,7 +11,7 @@ from pretrain.data.synthetic import SyntheticConfig, SyntheticFaces
 from pretrain.data.synthetic.expressions import EXPRESSIONS
 from pretrain.engine.config import parse_config
 from pretrain.engine.pictures import Picture, image_grid
-from pretrain.errors import UserError
+from pretrain.errors import exit_code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +57,15 @@ def _of_expression(faces: SyntheticFaces, name: str) -> Iterator[int]:
     return (index for index in range(len(faces)) if faces.state(index).expression == name)
 
 
+def _work() -> None:
+    config = parse_config(ContactSheetConfig, None, "python -m pretrain.data.contact_sheet")
+    draw_sheet(config)
+    print(config.out)
+
+
 def main() -> int:
     """Draws, or says in one line why not."""
-    try:
-        config = parse_config(ContactSheetConfig, None, "python -m pretrain.data.contact_sheet")
-        draw_sheet(config)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(config.out)
-    return 0
+    return exit_code(_work)
 
 
 if __name__ == "__main__":
