@@ -16,7 +16,7 @@ from finetune.describing.description import Description, describe
 from finetune.describing.text import text
 from pretrain.engine.config import parse_config
 from pretrain.errors import UserError, exit_code
-from pretrain.files import write_text
+from pretrain.files import check_out, write_text
 
 PROGRAM = "python -m finetune.describe"
 
@@ -78,12 +78,15 @@ def describe_collection(config: DescribeConfig) -> tuple[Description, dict[str, 
 
 def _work() -> None:
     config = parse_config(DescribeConfig, None, PROGRAM)
+    out = None if config.out is None else Path(os.path.expanduser(config.out))
+    if out is not None:
+        check_out(out, [], config.data.folder)
     found, record = describe_collection(config)
     data = config.data
     what = " ".join(name for name in (data.kind, data.track) if name)
+    if out is not None:
+        write_text(out, json.dumps(record, indent=1) + "\n")
     print(text(found, f"{what} in {data.root}" if data.root else what))
-    if config.out is not None:
-        write_text(Path(os.path.expanduser(config.out)), json.dumps(record, indent=1) + "\n")
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ from finetune.score import DRAWN
 from finetune.table import read_table
 from pretrain.engine.config import parse_config
 from pretrain.errors import exit_code
+from pretrain.files import check_out
 
 PROGRAM = "python -m finetune.fit"
 
@@ -153,8 +154,11 @@ def _version(package: str) -> str | None:
 
 def _work() -> None:
     config = parse_config(FitConfig, None, PROGRAM)
+    out = Path(os.path.expanduser(config.out))
+    files = [config.table] if config.table else list(config.ensemble)
+    check_out(out, [Path(os.path.expanduser(file)) for file in files], config.data.folder)
     rules, lines = fit(config)
-    write_rules(Path(os.path.expanduser(config.out)), rules)
+    write_rules(out, rules)
     print("\n".join(lines))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from finetune.data.groups import recording
 from finetune.table import About
 from pretrain.errors import UserError
 
@@ -39,14 +40,14 @@ def check_fit(
         LeakError: some rows are of the model's training groups, or of those that a step was fitted
             on, and nobody forces it.
     """
-    there, remarks = set(groups), list[str]()
+    there, remarks = _canonical(groups), list[str]()
     known = [(f"the step {step.name} was fitted on", step.fitted_on) for step in about.steps]
     if about.training_groups is None:
         remarks.append(f"fitted on a table whose training {kind} are unknown")
     else:
         known.insert(0, ("the model was trained on", about.training_groups))
     for saw, groups_seen in known:
-        if seen := there & set(groups_seen):
+        if seen := there & _canonical(groups_seen):
             what = f"{saw} {len(seen)} of the {len(there)} {kind} of the fit ({_first(seen)})"
             if not force:
                 raise LeakError(
@@ -75,9 +76,9 @@ def check_scored(
     Raises:
         LeakError: some rows are of a step's fit, and nobody forces it.
     """
-    there, notes = set(groups), list[str]()
+    there, notes = _canonical(groups), list[str]()
     for step in about.steps:
-        seen = there & set(step.fitted_on)
+        seen = there & _canonical(step.fitted_on)
         if seen:
             what = f"{len(seen)} of the {len(there)} {kind} scored here ({_first(seen)})"
             if not force:
@@ -89,9 +90,14 @@ def check_scored(
         notes += [f"{step.name}: {remark}" for remark in step.remarks]
     if about.training_groups is None:
         notes.append(f"whether the model was trained on these {kind} is unknown")
-    elif seen := there & set(about.training_groups):
+    elif seen := there & _canonical(about.training_groups):
         notes.append(f"the model was trained on {len(seen)} of these {len(there)} {kind}")
     return notes
+
+
+def _canonical(names: Iterable[str]) -> set[str]:
+    """Groups, of which some may still have the name of a person or a part of a recording."""
+    return set(map(recording, names))
 
 
 def _first(groups: set[str]) -> str:

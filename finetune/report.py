@@ -16,7 +16,7 @@ from finetune.score import DRAWN, ScoreConfig, joined_table, resampling, sha256
 from finetune.scoring.joined import Joined
 from finetune.scoring.scores import score, score_difference
 from pretrain.engine.config import parse_config
-from pretrain.errors import UserError, exit_code
+from pretrain.errors import exit_code
 from pretrain.files import write_text
 
 PROGRAM = "python -m finetune.report"
@@ -59,7 +59,7 @@ def report(config: ReportConfig, command: str) -> Path:
         UserError: something the user can mend; its message is one line.
     """
     out = Path(os.path.expanduser(config.out))
-    _refuse_place(out, config)
+    config.check_out()
     text = page(scored(config), config.images, command, DRAWN, date.today())
     write_text(out, text)
     return out
@@ -104,20 +104,6 @@ def _compared(made: Scored, config: ReportConfig, baseline: str) -> Scored:
 
 def _origin(file: str, joined: Joined) -> Origin:
     return Origin(file=file, digest=sha256(file), model=joined.table.about.model)
-
-
-def _refuse_place(out: Path, config: ReportConfig) -> None:
-    """Refuses a file that cannot be written: a minute of resampling later would be too late."""
-    if os.path.isdir(out):
-        raise UserError(f"out {out}: a folder, expected an HTML file")
-    for table in (config.table, config.baseline):
-        if table is not None and Path(os.path.expanduser(table)).absolute() == out.absolute():
-            raise UserError(f"out {out}: the table itself, expected an HTML file")
-    above = next(folder for folder in out.absolute().parents if os.path.lexists(folder))
-    if not os.path.isdir(above):
-        raise UserError(f"out {out}: {above} is no folder, expected one")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise UserError(f"out {out}: {above} may not be written into, expected a folder that may")
 
 
 def _work() -> None:

@@ -18,13 +18,13 @@ from finetune.data.config import LabelledConfig
 from finetune.data.opening import Collection, read_collection
 from finetune.labels import MAPPINGS
 from finetune.leakage import check_scored
-from finetune.scoring.joined import Joined, join
+from finetune.scoring.joined import Joined, both_present, join
 from finetune.scoring.scores import Scores, score, score_difference
 from finetune.scoring.text import text
 from finetune.table import PredictionTable, TableError, read_table
 from pretrain.engine.config import parse_config
 from pretrain.errors import UserError, exit_code
-from pretrain.files import write_text
+from pretrain.files import check_out, write_text
 
 PROGRAM = "python -m finetune.score"
 
@@ -72,6 +72,20 @@ class ScoreConfig:
         if self.seed < 0:
             raise ValueError(f"seed {self.seed}, expected 0 or more")
 
+    def check_out(self) -> None:
+        """Refuses to write over what is read, and where nothing can be written.
+
+        Raises:
+            WriteError: the place is wrong.
+        """
+        if self.out is not None:
+            files = [self.table, *([] if self.baseline is None else [self.baseline])]
+            check_out(
+                Path(os.path.expanduser(self.out)),
+                [Path(os.path.expanduser(file)) for file in files],
+                self.data.folder,
+            )
+
 
 def check_mapping(mapping: str | None) -> None:
     """Refuses a mapping of expressions that is none, before anything is read."""
@@ -89,8 +103,11 @@ def joined_table(
     """
     table = read_table(Path(os.path.expanduser(file)))
     try:
-        joined, known = join(table, collection.annotations, mapping), collection.annotations
-        notes = check_scored(table.about, known.groups, kind=known.grouped_by, force=force)
+        joined = join(table, collection.annotations, mapping)
+        known = joined.annotations
+        # Labels may name groups otherwise than those of the fit did; the table's names are its own.
+        keys = known.keys | set(joined.table.groups)
+        notes = check_scored(table.about, keys, kind=known.grouped_by, force=force)
     except UserError as error:
         raise TableError(f"{file}: {error}") from None
     if collection.drawn or table.about.drawn:
@@ -107,6 +124,7 @@ def score_table(config: ScoreConfig) -> tuple[Scores, dict[str, Any]]:
     Raises:
         UserError: something the user can mend; its message is one line.
     """
+    config.check_out()
     collection = read_collection(config.data)
     joined, notes = joined_table(config.table, collection, config.mapping, force=config.force)
     record = {"table": _identity(config.table, joined.table)}
@@ -117,9 +135,10 @@ def score_table(config: ScoreConfig) -> tuple[Scores, dict[str, Any]]:
             other, more = joined_table(
                 config.baseline, collection, config.mapping, force=config.force
             )
-            notes += [f"baseline: {note}" for note in more if note not in notes]
+            notes += [f"baseline: {note}" for note in (*more, *other.notes) if note not in notes]
             record["baseline"] = _identity(config.baseline, other.table)
             scores = score_difference(other, joined, **settings)
+            _, joined = both_present(other, joined)  # what was scored
     scores = replace(scores, notes=(*notes, *scores.notes))
     return scores, record | _record(config, collection, joined, scores)
 
@@ -179,10 +198,10 @@ def _work() -> None:
     scores, record = score_table(config)
     labels = record["labels"]
     what = f"{config.table} - {config.baseline}" if config.baseline else config.table
-    print(text(scores, f"{what} on {labels['kind']} {labels['split']}"))
     if config.out is not None:
         out = Path(os.path.expanduser(config.out))
         write_text(out, json.dumps(record, indent=1) + "\n")
+    print(text(scores, f"{what} on {labels['kind']} {labels['split']}"))
 
 
 def main() -> int:

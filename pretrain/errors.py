@@ -1,5 +1,8 @@
 """The one error type that programs print as a single line, and how they end."""
 
+import errno
+import io
+import os
 import sys
 from collections.abc import Callable
 
@@ -17,10 +20,24 @@ def exit_code(work: Callable[[], None]) -> int:
     """Does a program's work and says in one line why it could not.
 
     Returns:
-        0 when it is done, 2 after a :class:`UserError`, 130 after Ctrl-C, as a shell reports it.
+        0 when it is done, 2 after a :class:`UserError`, 130 after Ctrl-C and 141 where nobody reads
+        on, as a shell reports them.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that it cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         work()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        return 141
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        _drop_output()
+        print(f"error: standard output: {error.strerror}", file=sys.stderr)
+        return 2
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -28,3 +45,8 @@ def exit_code(work: Callable[[], None]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _drop_output() -> None:
+    """Python writes what is left of it once more at its end, and would complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from pretrain.errors import UserError
+
+#: Endings of what programs write about a collection, perhaps into its folder.
+_RESULTS = (".json", ".html")
 
 
 class WriteError(UserError):
@@ -16,20 +19,50 @@ class WriteError(UserError):
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all; makes its folder.
+    """Writes a file whole or not at all; makes its folder. A link is followed.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: it cannot be written, or is a device, a pipe, a folder.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    place = Path(os.path.realpath(path))
+    if os.path.exists(place) and not os.path.isfile(place):
+        raise WriteError(f"{path}: is no regular file, expected a file to write")
+    draft = place.with_name(f".{place.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(content)
-        draft.replace(path)
+        draft.replace(place)
     except OSError as error:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         raise WriteError(f"{path}: cannot write: {error.strerror}") from None
+
+
+def check_out(out: Path, read: Iterable[Path], below: Path | None = None) -> None:
+    """Refuses a place for a result, before the work that it would be the result of.
+
+    Args:
+        out: the file to write.
+        read: files that are read, which it must not replace.
+        below: a folder of files that are read; new files in it are fine.
+
+    Raises:
+        WriteError: it would replace one of them, or cannot be written.
+    """
+    place = Path(os.path.realpath(out))
+    if any(Path(os.path.realpath(file)) == place for file in read):
+        raise WriteError(f"{out}: is read as well, expected another file")
+    if os.path.exists(place):  # Path.exists raises for a name that is too long
+        if not os.path.isfile(place):
+            raise WriteError(f"{out}: is no regular file, expected a file to write")
+        result = place.suffix.lower() in _RESULTS  # of an earlier time, and no label file
+        if below is not None and not result and place.is_relative_to(os.path.realpath(below)):
+            raise WriteError(f"{out}: is a file of the collection, expected another place")
+    above = next(folder for folder in place.parents if os.path.lexists(folder))
+    if not os.path.isdir(above):
+        raise WriteError(f"{out}: {above} is no folder, expected one")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise WriteError(f"{out}: {above} may not be written into, expected a folder that may")
 
 
 def write_text(path: Path, text: str) -> None:

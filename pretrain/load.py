@@ -70,14 +70,14 @@ def load_encoder(path: str | Path) -> tuple[ViT, LoadReport]:
     heads = [name for name in encoder if name.startswith(_HEADS)]
     for name in heads:
         del encoder[name]
-    shape = _encoder_shape(opened, encoder)
+    shape = encoder_shape(opened, encoder)
     defaults = MAEConfig()
     model = ViT(
         shape,
         opened.normalisation.get("mean", defaults.mean),
         opened.normalisation.get("std", defaults.std),
     )
-    report = _place(model, encoder, opened.source)
+    report = place_tensors(model, encoder, opened.source)
     report.unexpected += sorted([*decoder, *heads])  # known to be there, and of no use here
     return model.eval(), report
 
@@ -101,7 +101,7 @@ def load_mae(path: str | Path) -> tuple[MaskedAutoencoder, LoadReport]:
         raise LoadError(f"{path}: holds an encoder only, expected a decoder beside it")
     config = _mae_config(opened, encoder, decoder)
     model = MaskedAutoencoder(config)
-    return model.eval(), _place(model, to_autoencoder(opened.tensors), opened.source)
+    return model.eval(), place_tensors(model, to_autoencoder(opened.tensors), opened.source)
 
 
 def init_from(model: nn.Module, path: str | Path) -> LoadReport:
@@ -120,15 +120,23 @@ def init_from(model: nn.Module, path: str | Path) -> LoadReport:
     opened = open_weights(path, part="mae.safetensors")
     heads = [name for name in opened.tensors if name.startswith(_HEADS)]
     tensors = {name: value for name, value in opened.tensors.items() if name not in heads}
-    report = _place(
+    report = place_tensors(
         model, to_autoencoder(tensors), opened.source, may_miss=("decoder_", "mask_token")
     )
     report.unexpected += sorted(heads)
     return report
 
 
-def _encoder_shape(opened: Weights, encoder: Mapping[str, Tensor]) -> ViTShape:
-    """Sizes from the tensors; the number of heads, which they do not show, from the size's name."""
+def encoder_shape(opened: Weights, encoder: Mapping[str, Tensor]) -> ViTShape:
+    """Sizes from the tensors; the number of heads, which they do not show, from the size's name.
+
+    Args:
+        opened: where the tensors are from, and what is known beside them.
+        encoder: the tensors under timm's names.
+
+    Raises:
+        LoadError: no ViT with a class token and a square grid, or of no known size.
+    """
     for name, rank in (("cls_token", 3), ("pos_embed", 3), ("patch_embed.proj.weight", 4)):
         if name not in encoder:
             raise LoadError(
@@ -171,7 +179,7 @@ def _mae_config(
         if "size" in said:  # our own file says it all
             said |= {key: tuple(said[key]) for key in ("mean", "std")}
             return MAEConfig(**said | {"decoder": DecoderConfig(**said["decoder"])})
-        shape = _encoder_shape(opened, encoder)
+        shape = encoder_shape(opened, encoder)
         built = (shape.embed_dim, shape.depth, shape.num_heads)
         size = next((name for name, known in SIZES.items() if known == built), None)
         if size is None:
@@ -220,10 +228,21 @@ def _grid(positions: Tensor, name: str, source: str) -> int:
     return grid
 
 
-def _place(
+def place_tensors(
     model: nn.Module, tensors: Mapping[str, Tensor], source: str, may_miss: tuple[str, ...] = ()
 ) -> LoadReport:
-    """Copies tensors into the model by name; interpolates positions to the model's grid."""
+    """Copies tensors into a model by name; interpolates positions to the model's grid.
+
+    Args:
+        model: changed in place.
+        tensors: under the model's names.
+        source: where they are from, for errors.
+        may_miss: beginnings of names that may be missing or left over; what begins so and is not
+            all there is left out whole.
+
+    Raises:
+        LoadError: others are missing, left over or of another shape.
+    """
     own = model.state_dict()
     report = LoadReport(source, unexpected=sorted(tensors.keys() - own.keys()))
     report.missing = sorted(own.keys() - tensors.keys())

@@ -10,7 +10,7 @@ import json
 import os
 import pickle
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ def _open_folder(folder: Path, weights: str | None = None) -> Weights:
     config_file = folder / "config.json"
     if not config_file.exists():
         raise LoadError(f"{folder}: no config.json, expected a run, timm or Hugging Face folder")
-    config = _read_json(config_file)
+    config = read_json(config_file)
     names = (weights,) if weights else _WEIGHTS
     found = next((folder / name for name in names if (folder / name).exists()), None)
     if found is None:
@@ -88,7 +88,7 @@ def _open_folder(folder: Path, weights: str | None = None) -> Weights:
         elif config.get("model_type") == "vit_mae":
             _read_hugging_face_config(config, opened)
             processor = folder / "preprocessor_config.json"
-            said = _read_json(processor) if processor.exists() else {}
+            said = read_json(processor) if processor.exists() else {}
             for ours, theirs in (("mean", "image_mean"), ("std", "image_std")):
                 if theirs in said:
                     opened.normalisation[ours] = tuple(said[theirs])
@@ -125,10 +125,15 @@ def _read_hugging_face_config(config: Mapping[str, Any], opened: Weights) -> Non
     }
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        LoadError: it does not, or cannot be read.
+    """
     try:
-        said = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
+        said = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise LoadError(f"{file}: not a readable JSON file: {error}") from None
     if not isinstance(said, dict):
         raise LoadError(f"{file}: holds a {type(said).__name__}, expected an object")
@@ -144,8 +149,8 @@ def _open_file(file: Path) -> Weights:
                 metadata = stream.metadata() or {}
                 tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
         else:
-            loaded = _unpickle_safely(file)
-            tensors, mae = _tensors_of(loaded, file), _reference_arguments(loaded)
+            loaded = unpickle_safely(file)
+            tensors, mae = tensors_of(loaded, file), _reference_arguments(loaded)
     except (OSError, SafetensorError, EOFError, RuntimeError) as error:
         raise LoadError(f"{file}: not a readable checkpoint: {_one_line(error)}") from None
     tensors = without_prefix(tensors, "module.")
@@ -164,10 +169,20 @@ def _open_file(file: Path) -> Weights:
     return opened
 
 
-def _unpickle_safely(file: Path) -> Any:
-    """torch.load for tensors and the one other type that released MAE files hold."""
+def unpickle_safely(file: Path, also: Sequence[Any] = ()) -> Any:
+    """torch.load for tensors and an explicit list of harmless types.
+
+    Args:
+        file: what :func:`torch.save` wrote.
+        also: types and functions that the file may name, as in
+            :func:`torch.serialization.safe_globals`, beside :class:`argparse.Namespace`, which
+            released MAE files hold.
+
+    Raises:
+        LoadError: it names others, or cannot be read.
+    """
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace, *also]):
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = _one_line(error)
@@ -177,9 +192,16 @@ def _unpickle_safely(file: Path) -> Any:
         ) from None
     except _BROKEN_PICKLE as error:
         raise LoadError(f"{file}: not a readable checkpoint: {_one_line(repr(error))}") from None
+    except (OSError, EOFError, RuntimeError) as error:
+        raise LoadError(f"{file}: not a readable checkpoint: {_one_line(error)}") from None
 
 
-def _tensors_of(loaded: Any, file: Path) -> dict[str, Tensor]:
+def tensors_of(loaded: Any, file: Path) -> dict[str, Tensor]:
+    """The state dict of a checkpoint, wherever it is kept.
+
+    Raises:
+        LoadError: there is none.
+    """
     for key in ("model", "state_dict", "model_state_dict"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.data.groups import groups_of
+from finetune.data.groups import groups_of, keys_of
 from finetune.labels import LabelError, Targets
 from pretrain.errors import UserError
 
@@ -64,11 +64,21 @@ class Annotations:
         return groups_of(self.images, self.videos, self.subjects)
 
     @property
+    def recordings(self) -> list[str]:
+        """The recording of each row, or the image itself where there are no videos."""
+        return groups_of(self.images, self.videos)
+
+    @property
     def grouped_by(self) -> str:
         """What :attr:`groups` are: recordings, subjects or images."""
-        if self.videos is not None:
-            return "recordings"
-        return "images" if self.subjects is None else "subjects"
+        if self.subjects is not None:
+            return "subjects"
+        return "images" if self.videos is None else "recordings"
+
+    @property
+    def keys(self) -> set[str]:
+        """By what others may know the groups: see :func:`~finetune.data.groups.keys_of`."""
+        return keys_of(self.images, self.videos, self.subjects)
 
     def select(self, rows: NDArray[np.int64]) -> Annotations:
         """Some rows, in this order."""

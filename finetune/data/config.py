@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pretrain.data.synthetic import SyntheticConfig
 
@@ -29,6 +31,11 @@ class LabelledConfig:
     split: str | None = None
     track: str | None = None
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
+
+    @property
+    def folder(self) -> Path | None:
+        """The root as a path; None where there is none."""
+        return None if self.root is None else Path(os.path.expanduser(self.root))
 
     def __post_init__(self) -> None:
         """Refuses a root or a track where none belongs, and none where one does."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 
 from finetune.data import (
@@ -101,8 +99,8 @@ def read_collection(config: LabelledConfig) -> Collection:
         source = synthetic.faces(config.synthetic, split)
         known = synthetic.annotate(source)
         return Collection(config.kind, split, known, lambda: LabelledImages(source, known))
-    assert config.root is not None
-    reader, root = KINDS[config.kind], Path(os.path.expanduser(config.root))
+    reader, root = KINDS[config.kind], config.folder
+    assert root is not None
     if not root.is_dir():
         got = "a file" if root.exists() else "no such folder"
         raise AnnotationError(root, None, got, f"the folder of a collection of kind {config.kind}")

@@ -51,7 +51,7 @@ def _columns(annotations: Annotations) -> dict[str, Sequence[str]]:
     """What names a row, as far as it is known."""
     columns: dict[str, Sequence[str]] = {"images": annotations.images}
     if annotations.videos is not None:
-        columns |= {"videos": annotations.videos, "recordings": annotations.groups}
+        columns |= {"videos": annotations.videos, "recordings": annotations.recordings}
     if annotations.subjects is not None:
         columns["subjects"] = annotations.subjects
     return columns

@@ -156,7 +156,7 @@ def _totals(annotations: Annotations) -> dict[str, int]:
     totals = {"rows": rows, "unique_images": unique, "duplicate_rows": rows - unique}
     if annotations.videos is not None:
         totals["videos"] = len(set(annotations.videos))
-        totals["recordings"] = len(set(annotations.groups))
+        totals["recordings"] = len(set(annotations.recordings))
     if annotations.subjects is not None:
         totals["subjects"] = len(set(annotations.subjects))
     affect, units = targets.valence_arousal_valid, targets.action_units_valid

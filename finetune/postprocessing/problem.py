@@ -71,9 +71,9 @@ class Problem:
         mapping: str | None = None,
         force: bool = False,
     ) -> None:
-        self.members, self.annotations, self.mapping = members, annotations, mapping
-        self.remarks = self._check(force)
+        self.members, self.mapping = members, mapping
         self.table = next(iter(members.values()))
+        self.remarks = list[str]()
         if len(members) > 1:
             self.table = ensemble(members, dict.fromkeys(TASKS, weights))
         if self.table.videos is None or self.table.frames is None:
@@ -81,8 +81,11 @@ class Problem:
             self.remarks.append("no videos with frame numbers: nothing is smoothed")
         self.search = Search(tuple(widths), tuple(weights))
         self.raw = join(self.table, annotations, mapping)
+        self.annotations = self.raw.annotations
+        self.keys = self.annotations.keys | set(self.raw.table.groups)
+        self.remarks = [*self._check(force), *self.remarks]
         self.objectives: list[Objective] = objectives_of(self.raw)
-        self.candidates = Candidates(members, annotations, mapping)
+        self.candidates = Candidates(members, self.annotations, mapping)
 
     def metrics(self, tallies: Tallies) -> Mapping[str, Floats]:
         """Every metric of some predictions of these labels."""
@@ -116,7 +119,7 @@ class Problem:
             widths={task: choice.width for task, choice in choices.items()},
             thresholds=thresholds,
             biases=biases,
-            fitted_on=tuple(sorted(set(self.annotations.groups))),
+            fitted_on=tuple(sorted(self.keys)),
             remarks=tuple(remarks),
         )
 
@@ -153,7 +156,7 @@ class Problem:
         for name, table in self.members.items():
             try:
                 refuse_steps(table.about, ["smooth", "decide"], "raw predictions")
-                found = check_fit(table.about, known.groups, kind=known.grouped_by, force=force)
+                found = check_fit(table.about, self.keys, kind=known.grouped_by, force=force)
             except UserError as error:
                 raise type(error)(f"{name}: {error}") from None
             alone = len(self.members) == 1

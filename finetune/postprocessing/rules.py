@@ -72,7 +72,7 @@ def read_rules(file: Path) -> Rules:
         found = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RulesError(f"{file}: {error.strerror}, expected fitted rules (JSON)") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RulesError(f"{file}: {' '.join(str(error).split())}, expected JSON") from None
     if not isinstance(found, dict) or found.pop("form", None) != _FORM:
         raise RulesError(f"{file}: no rules, expected the key form to be '{_FORM}'")

@@ -66,8 +66,8 @@ def step_lines(step: Step) -> list[str]:
 
 
 def _fill(settings: Mapping[str, Any]) -> list[str]:
-    rows = [f"{count} rows by {how}" for how, count in settings["rows"].items()]
-    left = f"{settings['null']} rows stay without a prediction"
+    rows = [f"{count} rows by {how}" for how, count in settings.get("rows", {}).items()]
+    left = f"{settings.get('null', 0)} rows stay without a prediction"
     return [f"fill: {', '.join([*rows, left])}"]
 
 

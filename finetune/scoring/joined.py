@@ -1,7 +1,7 @@
 """A table and the labels of the same images, row by row.
 
 Rows are joined on the image and its occurrence, never on their place: a table in another order
-gives the same scores.
+gives the same scores, as long as rows of one image keep their order among themselves.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 
 from finetune.data.annotations import Annotations
 from finetune.labels import (
+    EXPRESSION_SPACES,
+    EXPRESSIONS,
     VALENCE_AROUSAL,
     ExpressionSpace,
     Floats,
@@ -111,15 +113,24 @@ class Joined:
 def join(table: PredictionTable, annotations: Annotations, mapping: str | None = None) -> Joined:
     """Joins a table with labels.
 
+    Labels without videos take the table's; where both have them, they must not contradict each
+    other. Expressions are scored in the labels' space if that is a named one. A space that was made
+    of the labels that happen to occur, as a manifest's, grows by the model's classes: a prediction
+    of one that no label has is wrong, and not to be taken out.
+
     Args:
         table: of the labelled images, in any order.
         annotations: the labels.
         mapping: between expressions, a name of :data:`~finetune.labels.MAPPINGS`.
 
     Raises:
-        TableError: an image of one is not in the other, or no label can be scored.
+        TableError: an image of one is not in the other, videos or frames that contradict each
+            other, or no label can be scored.
     """
     table = table.select(_rows(table.images, annotations.images))
+    if not table.present.any():
+        raise TableError(f"got no prediction in any of {len(table)} rows, expected some")
+    annotations = _known_to_both(table, annotations, mapping)
     targets, notes = annotations.targets, list[str]()
     there = table.present
     if missing := int((~there).sum()):
@@ -153,6 +164,51 @@ def join(table: PredictionTable, annotations: Annotations, mapping: str | None =
         units=units,
         notes=tuple(notes),
     )
+
+
+def _known_to_both(
+    table: PredictionTable, annotations: Annotations, mapping: str | None
+) -> Annotations:
+    """The labels in the space in which they are scored, with the videos that either side knows."""
+    if table.videos is not None and annotations.videos is None:
+        annotations = replace(annotations, videos=table.videos, frames=table.frames)
+    elif table.videos is not None and annotations.videos is not None:
+        _refuse_other_videos(table, annotations)
+    own, space = table.expression_space, annotations.targets.expression_space
+    if own is None or space.name in EXPRESSION_SPACES:
+        return annotations
+    _, found = expression_indices(own, space, mapping)
+    if found.all():
+        return annotations
+    more = compress(own.classes, (~found).tolist())
+    union = own
+    if not set(space.classes) <= set(own.classes):
+        names = {*space.classes, *more}
+        classes = tuple(name for name in EXPRESSIONS if name in names)
+        union = ExpressionSpace(",".join(classes), classes)
+    targets = annotations.targets.to(union, annotations.targets.action_unit_space, mapping)
+    return replace(annotations, targets=targets)
+
+
+def _refuse_other_videos(table: PredictionTable, annotations: Annotations) -> None:
+    """Refuses a table that groups or numbers the rows in another way than the labels do."""
+    assert table.videos is not None
+    assert annotations.videos is not None
+    there, back = dict[str, str](), dict[str, str]()
+    for row, (own, known) in enumerate(zip(table.videos, annotations.videos, strict=True)):
+        if there.setdefault(own, known) != known or back.setdefault(known, own) != own:
+            raise TableError(
+                f"row {row + 1} ({table.images[row]}): video {own}, expected rows of one video"
+                f" where the labels have one, here {known}"
+            )
+    if table.frames is None or annotations.frames is None:
+        return
+    if (other := table.frames != annotations.frames).any():
+        row = int(other.argmax())
+        raise TableError(
+            f"row {row + 1} ({table.images[row]}): frame {table.frames[row]}, expected"
+            f" {annotations.frames[row]} as in the labels"
+        )
 
 
 def _any_row(valid: Mask, there: Mask) -> list[bool]:
@@ -207,6 +263,7 @@ def _rows(predicted: Sequence[str], labelled: Sequence[str]) -> Integers:
             more = ", ..." if len(lost) > _NAMED else ""
             raise TableError(
                 f"{name} {len(lost)} of {len(here)} rows: {first}{more}; expected the same images"
+                + (f" (the table's first is {predicted[0]})" if predicted else "")
             )
     return np.array([places[key] for key in wanted], np.int64)
 

@@ -54,7 +54,7 @@ def text(scores: Scores, heading: str) -> str:
             blocks.append(_table(scores, names, columns))
     if scores.over:
         blocks.append(
-            f"[low, high]: {scores.level:.0%} intervals, {scores.resamples} resamples of"
+            f"[low, high]: {100 * scores.level:.6g}% intervals, {scores.resamples} resamples of"
             f" {scores.over}"
         )
     if scores.notes:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 _METADATA = b"faceprior"
+#: No video has more frames.
+_MOST_FRAMES = 2**31
 _UNITS = tuple(f"AU{unit}" for unit in range(1, 100))
 _SCORES = tuple(f"{EXPRESSION_PREFIX}{name}" for name in EXPRESSIONS)
 _KNOWN = ("image", "video", "frame", *VALENCE_AROUSAL, *_SCORES, *_UNITS, "filled")
@@ -105,6 +107,9 @@ def _known(file: Path, header: Sequence[str]) -> list[str]:
                 raise TableError(f"{file}: column {name} twice, expected it once")
             continue
         low = name.strip().lower()
+        if low == EXPRESSION_PREFIX.rstrip("_"):
+            expected = f"a probability for each class, {EXPRESSION_PREFIX}<Name>"
+            raise TableError(f"{file}: column {name!r}, expected {expected}")
         if low in plain:
             raise TableError(f"{file}: column {name!r}, expected it called {plain[low]}")
         if low.startswith(EXPRESSION_PREFIX) or (low[:2] == "au" and low[2:].isdigit()):
@@ -121,8 +126,11 @@ def _metadata(file: Path, content: bytes | None) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(content)
+        for key, columns in (("expression_space", "classes"), ("action_unit_space", "units")):
+            if key in found and not isinstance(found[key][columns], list):
+                raise TypeError(f"{key} without a list of {columns}")
         return {**found, "about": About.from_json(found.get("about", {}))}
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise TableError(f"{file}: metadata: {reason}, expected what write_table gives") from None
 
@@ -210,7 +218,11 @@ def _frames(table: pyarrow.Table) -> Integers:
         raise TableError(
             f"column frame: {column.type} with {column.null_count} nulls, expected whole numbers"
         )
-    return np.asarray(column.to_numpy(), np.int64)
+    values = column.to_numpy()
+    if len(values) and not 0 <= values.min() <= values.max() < _MOST_FRAMES:
+        row = int(np.flatnonzero((values < 0) | (values >= _MOST_FRAMES))[0])
+        raise TableError(f"row {row + 1}: frame {values[row]}, expected 0 to {_MOST_FRAMES - 1}")
+    return np.asarray(values, np.int64)
 
 
 def _numbers(table: pyarrow.Table, names: Sequence[str]) -> Floats | None:

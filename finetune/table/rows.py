@@ -203,7 +203,7 @@ class PredictionTable:
                 got = values[row, column]
                 raise TableError(
                     f"row {row + 1} ({self.images[row]}): {names[column]}"
-                    f" {'null' if np.isnan(got) else f'{got:g}'}, expected"
+                    f" {'null' if np.isnan(got) else f'{got:.9g}'}, expected"
                     f" {f'in [{least}, 1]' if self.present[row] else 'null, as its other columns'}"
                 )
         if self.expression is None:

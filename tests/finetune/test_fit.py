@@ -1,5 +1,6 @@
 """From tables and label files to rules, to a better table, to a score that is honest."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -229,3 +230,31 @@ def test_rules_of_out_of_fold_predictions_are_for_the_model_of_all_folds(
     assert (code, err) == (0, "")
     remarks = [step.remarks for step in read_table(files / "better.parquet").about.steps]
     assert all("whether the rules are for the model is unknown" in step for step in remarks)
+
+
+@pytest.mark.parametrize("kept", [(), ("subject",), ("video",)])
+def test_a_fit_is_recognised_whatever_the_labels_call_its_groups(
+    files, tmp_path, monkeypatch, capsys, kept
+):
+    rules, better = tmp_path / "rules.json", tmp_path / "better.parquet"
+    assert fitted(files, monkeypatch, capsys, "--out", rules)[0] == 0
+    use = ("--table", files / "held_out.parquet", "--rules", rules, "--out", better)
+    assert ran(postprocess, monkeypatch, capsys, *use)[0] == 0
+    (source,) = (files / "held_out").iterdir()
+    with source.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for number, row in enumerate(rows):
+        row.pop("frame", None)
+        video = row.pop("video")
+        if "subject" in kept:
+            row["subject"] = f"person {number % 9}"
+        if "video" in kept:
+            row["video"] = f"elsewhere/{video}"
+    with (tmp_path / source.name).open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    again = ("--data.kind", "manifest", "--data.root", tmp_path, "--resamples", 0)
+    code, _, err = ran(score, monkeypatch, capsys, "--table", better, *again)
+    assert code == 2
+    assert "was fitted on 16 of the" in err

@@ -76,3 +76,12 @@ def test_remarks_of_steps_and_what_is_unknown_stand_beside_every_score():
         "smooth: forced: y",
         "whether the model was trained on these recordings is unknown",
     ]
+
+
+def test_groups_are_the_same_under_the_name_of_a_person_or_a_part():
+    known = about(("102_left", "video5_1"))
+    with pytest.raises(LeakError, match="trained on 1 of the 1 recordings of the fit"):
+        check_fit(known, ["102"], force=False)
+    assert check_scored(known, ["video5", "7"], force=False) == [
+        "the model was trained on 1 of these 2 recordings"
+    ]

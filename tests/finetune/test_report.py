@@ -413,12 +413,12 @@ def test_a_page_that_cannot_be_written_is_one_line_and_leaves_nothing(case, refu
     table = folder / "t.parquet"
     content = table.read_bytes()
     for out, expected in [
-        (folder, f"out {folder}: a folder, expected an HTML file"),
+        (folder, f"{folder}: is no regular file, expected a file to write"),
         (
             folder / "file" / "x.html",
-            f"out {folder}/file/x.html: {folder}/file is no folder, expected one",
+            f"{folder}/file/x.html: {folder}/file is no folder, expected one",
         ),
-        (table, f"out {table}: the table itself, expected an HTML file"),
+        (table, f"{table}: is read as well, expected another file"),
         (folder / ("n" * 300 + ".html"), "File name too long"),
         ("", "out '', expected an HTML file"),
     ]:

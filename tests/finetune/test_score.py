@@ -133,7 +133,7 @@ def test_wrong_files_are_one_line(files, monkeypatch, capsys):
     out = ("--resamples", 0, "--out", folder / "t.parquet" / "s.json")
     code, _, err = scored(monkeypatch, capsys, "--table", folder / "t.parquet", *data, *out)
     assert (code, err.count("\n")) == (2, 1)
-    assert "s.json: cannot write: " in err
+    assert "t.parquet is no folder, expected one" in err
 
 
 def test_what_was_fitted_on_these_recordings_is_refused_or_marked(files, monkeypatch, capsys):
@@ -177,3 +177,18 @@ def test_two_tables_are_compared(files, monkeypatch, capsys):
     assert found["baseline"]["file"] == str(folder / "t.parquet")
     assert found["confusion"] is None
     assert "better.parquet - " in text.splitlines()[0]
+
+
+def test_a_comparison_is_of_the_rows_that_both_predict_and_says_so(files, monkeypatch, capsys):
+    annotations, table, data, folder = files
+    write_table(folder / "better.parquet", perfect(annotations).without(np.arange(90) < 3))
+    write_table(folder / "sparse.parquet", table.without(np.arange(90) < 50))
+    out = folder / "s.json"
+    code, text, _ = scored(
+        *(monkeypatch, capsys, "--table", folder / "better.parquet", *data),
+        *("--baseline", folder / "sparse.parquet", "--resamples", 50, "--out", out),
+    )
+    assert code == 0
+    assert "note: baseline: 50 of 90 rows have no prediction and are not scored" in text
+    known = annotations.targets.expression_valid
+    assert json.loads(out.read_text())["rows"]["scored"]["expression"] == int(known[50:].sum())

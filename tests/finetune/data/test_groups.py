@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from filmed import filmed
 
-from finetune.data.groups import groups_of, recording
+from finetune.data.groups import groups_of, keys_of, recording
 
 
 def test_the_parts_and_persons_of_a_recording_belong_together():
@@ -33,3 +33,12 @@ def test_annotations_know_what_their_groups_are():
     people = replace(stills, subjects=["s"] * 24)
     assert (people.groups, people.grouped_by) == (["s"] * 24, "subjects")
     assert (stills.groups, stills.grouped_by) == (list(known.images), "images")
+
+
+def test_recordings_that_share_a_person_are_one_group():
+    videos = ["a", "b_left", "b_right", "c", "d"]
+    people = ["eve", "eve", "bob", "bob", "dan"]
+    assert groups_of(videos, videos, people) == ["bob", "bob", "bob", "bob", "dan"]
+    assert keys_of(videos, videos, people) == {"a", "b", "c", "d", "eve", "bob", "dan"}
+    assert keys_of(["x.jpg"], None) == {"x.jpg"}
+    assert keys_of(["x.jpg"], None, ["ann"]) == {"ann"}

@@ -90,9 +90,11 @@ def test_stills_are_of_different_subjects_and_an_image_is_shown_once():
     assert rows(worst_expressions(joined("abccef", expression=EXPRESSION), 9)) == [2, 4, 0]
 
 
-def test_subjects_count_only_where_there_are_no_recordings():
-    clips = joined(videos="xyzzxy", subjects="uvwxww", expression=EXPRESSION)
-    assert rows(worst_expressions(clips, 2)) == [2, 4]  # of one subject, and of two recordings
+def test_recordings_of_one_subject_are_one_group():
+    clips = joined(videos="abccde", subjects="uvwwxy", expression=EXPRESSION)
+    assert rows(worst_expressions(clips, 2)) == [2, 4]
+    clips = joined(videos="abcdef", subjects="uvwwxy", expression=EXPRESSION)
+    assert rows(worst_expressions(clips, 2)) == [2, 4]
 
 
 def test_equal_mistakes_keep_the_order_of_the_list():

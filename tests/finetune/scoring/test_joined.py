@@ -8,7 +8,7 @@ from tables import EIGHT, TWELVE, guessed, labelled, perfect
 
 from finetune.data.annotations import Annotations
 from finetune.data.columns import make_targets
-from finetune.labels import EXPRESSION_SPACES, ActionUnitSpace
+from finetune.labels import EXPRESSION_SPACES, ActionUnitSpace, expression_space
 from finetune.scoring.joined import both_present, join, occurrences
 from finetune.table import PredictionTable, TableError
 
@@ -126,3 +126,51 @@ def test_two_tables_are_compared_where_both_predict():
     first, second = both_present(one, other)
     assert first.table.present.tolist() == second.table.present.tolist()
     assert np.flatnonzero(~first.table.present).tolist() == [2, 7]
+
+
+def test_a_class_that_no_label_of_a_manifest_has_is_wrong_and_not_taken_out():
+    """A manifest's space has the names that occur; a prediction of another one is a mistake."""
+    own = EXPRESSION_SPACES["affectnet_8"]
+    space = expression_space("Neutral,Happiness")
+    labels = make_targets(
+        4, expression=(np.array([0, 0, 1, 1]), np.ones(4, bool)), expression_space=space
+    )
+    guesses = [own.index(name) for name in ("Neutral", "Contempt", "Happiness", "Fear")]
+    table = PredictionTable(
+        images=list("abcd"), expression=np.eye(8)[guesses], expression_space=own
+    )
+    found = join(table, Annotations(list("abcd"), labels))
+    assert found.classes == own.classes
+    assert float(found.tallies().expression.accuracy()) == 0.5
+    assert float(found.tallies().expression.macro_f1_of_occurring()) == pytest.approx(2 / 3)
+    assert found.notes == ()
+    surprise = expression_space("Neutral,Other")
+    labels = replace(labels, expression_space=surprise)
+    found = join(table, Annotations(list("abcd"), labels))
+    assert set(found.classes) == {*own.classes, "Other"}
+    assert float(found.tallies().expression.accuracy()) == 0.25
+
+
+def test_labels_without_videos_take_those_of_the_table():
+    annotations = labelled(rows=40, videos=5)
+    table = guessed(annotations)
+    bare = replace(annotations, videos=None, frames=None)
+    found = join(table, bare).annotations
+    assert (found.videos, found.grouped_by) == (annotations.videos, "recordings")
+    renamed = replace(annotations, videos=[f"run7/{video}" for video in annotations.videos])
+    assert join(table, renamed).annotations.videos == renamed.videos
+
+
+def test_videos_and_frames_that_contradict_the_labels_are_refused():
+    annotations = labelled(rows=40, videos=5)
+    table = guessed(annotations)
+    with pytest.raises(TableError, match=r"row \d+ \(.*\): video x, expected rows of one video"):
+        join(replace(table, videos=["x"] * 40), annotations)
+    with pytest.raises(TableError, match=r"row 2 \(.*\): frame 2, expected 4 as in the labels"):
+        join(replace(table, frames=np.arange(1, 41)), annotations)
+
+
+def test_a_table_without_any_prediction_is_refused():
+    annotations = labelled(rows=8)
+    with pytest.raises(TableError, match="got no prediction in any of 8 rows, expected some"):
+        join(guessed(annotations).without(np.ones(8, bool)), annotations)

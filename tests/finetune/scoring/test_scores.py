@@ -152,8 +152,8 @@ def test_mistakes_of_one_recording_are_one_mistake():
     table = perfect(annotations)
     table = replace(table, valence_arousal=np.clip(table.valence_arousal + shifts, -1, 1))
     stills = replace(annotations, videos=None, frames=None)
-    ends = [
-        score(join(table, known), resamples=200).found["p_va"] for known in (annotations, stills)
-    ]
+    alone = replace(table, videos=None, frames=None)
+    joined = join(table, annotations), join(alone, stills)
+    ends = [score(one, resamples=200).found["p_va"] for one in joined]
     by_recording, by_image = (float(found.high - found.low) for found in ends)
     assert by_recording > 2 * by_image
