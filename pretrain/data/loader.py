@@ -277,7 +277,7 @@ def _hung(seconds: float) -> HungWorkersError:
 
 
 def _prepare_worker(worker: int) -> None:
-    faulthandler.register(signal.SIGUSR2, all_threads=True)  # works while Python waits in C
+    faulthandler.register(signal.SIGUSR2, file=2, all_threads=True)  # also while Python waits in C
     _leave_signals_to_the_trainer(worker)
 
 

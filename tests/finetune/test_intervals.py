@@ -164,7 +164,7 @@ def slow_interval(cluster, score, level, resamples, seed):
     for _ in range(resamples):
         there, spread = with_error(rng.integers(0, count, count))
         apart = there - value
-        found.append(apart / max(spread, error / 2))
+        found.append(apart / (spread if spread > 1e-12 else error))
     rank = math.floor((1 - level) / 2 * (resamples + 1))
     ordered = sorted(found)
     return value, value - ordered[-rank] * error, value - ordered[rank - 1] * error
