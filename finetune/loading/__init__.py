@@ -1,0 +1,1 @@
+"""What a model's folder says, and which published file is which."""

@@ -1,0 +1,82 @@
+"""What is worth knowing of a trained model beside its weights and its config."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from finetune.models.label_spaces import LabelSpaces
+
+_TEXTS = ("trained_on", "training_groups")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelNotes:
+    """How a model was trained, and how its answers become decisions.
+
+    Attributes:
+        thresholds: by the name of the action unit, the probability in [0, 1] from which on it is
+            there; None: 0.5.
+        expression_weights: by the name of the expression, its weight in the loss; None: all equal.
+        action_unit_weights: by the name of the action unit, the weight of the images that show it
+            (``pos_weight``); None: 1.
+        trained_on: the collections (``data.kind``) that the weights have seen, pretraining
+            included; None: unknown.
+        training_groups: the groups of rows (:mod:`finetune.data.groups`) whose labels it was
+            trained on; None: unknown.
+    """
+
+    thresholds: Mapping[str, float] | None = None
+    expression_weights: Mapping[str, float] | None = None
+    action_unit_weights: Mapping[str, float] | None = None
+    trained_on: tuple[str, ...] | None = None
+    training_groups: tuple[str, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ModelNotes:
+        """From what :meth:`to_json` gave; :meth:`problem` says whether the values make sense.
+
+        Raises:
+            TypeError: keys or values of another kind.
+        """
+        known = dict(values)
+        for name in _TEXTS:
+            if known.get(name) is not None:
+                known[name] = _texts(known[name])
+        return cls(**known)
+
+    def problem(self, labels: LabelSpaces) -> str | None:
+        """What of this cannot be of a model with these labels, in words; None: nothing."""
+        units = labels.action_units.names if labels.action_units else ()
+        classes = labels.expressions.classes if labels.expressions else ()
+        for key, names, highest in (
+            ("thresholds", units, 1.0),
+            ("expression_weights", classes, math.inf),
+            ("action_unit_weights", units, math.inf),
+        ):
+            given = getattr(self, key)
+            if given is None:
+                continue
+            if not isinstance(given, Mapping):
+                return f"{key} {given!r}, expected numbers by name"
+            if given.keys() != set(names):
+                return f"{key} of {', '.join(given)}, expected of {', '.join(names) or 'nothing'}"
+            for name, value in given.items():
+                number = isinstance(value, int | float) and not isinstance(value, bool)
+                if not (number and 0 <= value <= highest and math.isfinite(value)):
+                    within = "in [0, 1]" if highest == 1 else "0 or more"
+                    return f"{key} of {name} {value!r}, expected a number {within}"
+        return None
+
+
+def _texts(values: Iterable[Any]) -> tuple[str, ...]:
+    found = tuple(values)
+    if isinstance(values, str) or not all(isinstance(value, str) for value in found):
+        raise TypeError("a list of texts")
+    return found

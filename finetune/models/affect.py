@@ -1,0 +1,110 @@
+"""What all models of stage two have in common, and the encoder that most of them stand on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from finetune.labels import Predictions
+from finetune.models.label_spaces import LabelSpaces
+from pretrain.models.vit import SIZES, ViT, ViTShape
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What every model is given. The choice of a model is the choice of a subclass.
+
+    Attributes:
+        image_size: pixels a side of the square input.
+        mean: mean of the red, green and blue channel in [0, 1] (ImageNet's by default).
+        std: standard deviation of the channels in [0, 1].
+    """
+
+    image_size: int = 224
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        """Refuses an input that cannot be."""
+        if self.image_size < 1:
+            raise ValueError(f"image_size {self.image_size}, expected at least 1")
+        if len(self.mean) != 3:
+            raise ValueError(f"mean {self.mean}, expected three numbers")
+        if len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(f"std {self.std}, expected three positive numbers")
+
+    def build(self) -> AffectModel:
+        """The model, with fresh weights."""
+        raise NotImplementedError
+
+
+class AffectModel(nn.Module):
+    """A model that answers in named spaces.
+
+    Args:
+        config: with the weights, all that the model is.
+        labels: what its columns stand for.
+    """
+
+    def __init__(self, config: ModelConfig, labels: LabelSpaces) -> None:
+        super().__init__()
+        self.config, self.labels = config, labels
+
+    def forward(self, images: Tensor) -> Predictions:
+        """Answers images [B, 3, H, W], uint8 or float, 0..255."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViTConfig(ModelConfig):
+    """A model on a ViT encoder of stage one.
+
+    Attributes:
+        size: encoder size: tiny, small, base, large or huge.
+        patch_size: pixels a side of a patch; divides image_size.
+        drop_path_rate: probability that the last block is skipped for a sample, in training; it
+            grows linearly from 0 at the first.
+        norm_eps: epsilon of the layer norms.
+        gradient_checkpointing: recompute the blocks in the backward pass: less memory, more time.
+    """
+
+    size: str = "base"
+    patch_size: int = 16
+    drop_path_rate: float = 0.1
+    norm_eps: float = 1e-6
+    gradient_checkpointing: bool = field(default=False, metadata={"operational": True})
+
+    def __post_init__(self) -> None:
+        """Refuses encoders that cannot be built."""
+        super().__post_init__()
+        if self.size not in SIZES:
+            raise ValueError(f"size {self.size!r}, expected one of {', '.join(SIZES)}")
+        if not 0 <= self.drop_path_rate < 1:
+            raise ValueError(f"drop_path_rate {self.drop_path_rate}, expected in [0, 1)")
+        if self.norm_eps <= 0:
+            raise ValueError(f"norm_eps {self.norm_eps}, expected > 0")
+        _ = self.shape  # it refuses a patch size that does not divide the image
+
+    @property
+    def shape(self) -> ViTShape:
+        """Sizes of the encoder."""
+        embed_dim, depth, num_heads = SIZES[self.size]
+        return ViTShape(
+            embed_dim=embed_dim,
+            depth=depth,
+            num_heads=num_heads,
+            image_size=self.image_size,
+            patch_size=self.patch_size,
+            norm_eps=self.norm_eps,
+        )
+
+    def encoder(self) -> ViT:
+        """The encoder, with fresh weights."""
+        return ViT(
+            self.shape,
+            self.mean,
+            self.std,
+            drop_path_rate=self.drop_path_rate,
+            recompute=self.gradient_checkpointing,
+        )
