@@ -17,6 +17,9 @@ def environment(**changes: str) -> dict[str, str]:
     # Threads that wait for each other sleep instead of spinning: on a busy machine, a run with two
     # would be ten times slower.
     quiet = {"CUDA_VISIBLE_DEVICES": "", "OMP_WAIT_POLICY": "PASSIVE"}
+    # What DeepSpeed compiles at its first use belongs to this environment: two that share the usual
+    # place compile it anew in turn, and a build that was killed leaves its lock there.
+    quiet["TORCH_EXTENSIONS_DIR"] = str(Path(sys.prefix) / "torch_extensions")
     return kept | quiet | changes
 
 
@@ -49,7 +52,7 @@ def start(*arguments: object, **changes: str) -> subprocess.Popen[str]:
     )
 
 
-def run(*arguments: object, timeout: float = 240, **changes: str) -> tuple[int, str, str]:
+def run(*arguments: object, timeout: float = 400, **changes: str) -> tuple[int, str, str]:
     """Runs Python with arguments to its end: exit code, stdout, stderr."""
     process = start(*arguments, **changes)
     try:
