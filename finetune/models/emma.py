@@ -7,6 +7,7 @@ Source: Li et al. 2022, "Affective behaviour analysis using pretrained model wit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -40,15 +41,13 @@ _VA_OUTPUTS = ("raw", "tanh")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EMMAConfig(ViTConfig):
-    """EMMA, and the simpler models that it is compared with. The defaults are the default preset.
+class EMMAOptions(ViTConfig):
+    """EMMA without its CNN, and the simpler models that it is compared with.
 
     Attributes:
         expressions: the space of the expression logits: a name, or expressions with commas.
         action_units: the space of the AU logits: a name, or AUs with commas.
         hidden: hidden width of the head of expressions and AUs.
-        cnn: the frozen CNN, in a label space of its own; null: none. Its image size does not
-            count: it sees the same images as the encoder.
         va_input: what valence and arousal are told from: scores (the CNN's where there is one, of
             the expressions and of the AUs), features (the encoder's class token), cnn_scores,
             features_and_cnn_scores or features_of_both.
@@ -65,7 +64,6 @@ class EMMAConfig(ViTConfig):
     expressions: str = "aff_wild2_8"
     action_units: str = "aff_wild2_12"
     hidden: int = 512
-    cnn: CNNConfig | None = field(default_factory=DANConfig)
     va_input: str = "scores"
     va_hidden: int = 256
     va_parameters: int | None = None
@@ -94,13 +92,6 @@ class EMMAConfig(ViTConfig):
             )
         if self.va_parameters is not None and self.va_parameters < 1:
             raise ValueError(f"va_parameters {self.va_parameters}, expected at least 1 or null")
-        reads_cnn = any(part.startswith("cnn_") for part in _PARTS[self.va_input])
-        if self.cnn is None and reads_cnn and self.va_input != "scores":
-            raise ValueError(f"no cnn with va_input {self.va_input!r}, expected one")
-        if self.cnn is not None:
-            if not reads_cnn:
-                raise ValueError(f"a cnn with va_input {self.va_input!r}, expected none")
-            self.cnn.check_side(self.image_size)
         expression_space(self.expressions)
         action_unit_space(self.action_units)
 
@@ -113,6 +104,33 @@ class EMMAConfig(ViTConfig):
     def action_unit_space(self) -> ActionUnitSpace:
         """Columns of the AU logits."""
         return action_unit_space(self.action_units)
+
+    @property
+    def reads_cnn(self) -> bool:
+        """Whether the head of valence and arousal would read a CNN."""
+        return any(part.startswith("cnn_") for part in _PARTS[self.va_input])
+
+
+@dataclass(frozen=True, kw_only=True)
+class EMMAConfig(EMMAOptions):
+    """EMMA. The defaults are the default preset.
+
+    Attributes:
+        cnn: the frozen CNN, in a label space of its own; null: none. Its image size does not
+            count: it sees the same images as the encoder.
+    """
+
+    cnn: CNNConfig | None = field(default_factory=DANConfig)
+
+    def __post_init__(self) -> None:
+        """Refuses a CNN that nothing reads, and none where one is read."""
+        super().__post_init__()
+        if self.cnn is None and self.reads_cnn and self.va_input != "scores":
+            raise ValueError(f"no cnn with va_input {self.va_input!r}, expected one")
+        if self.cnn is not None:
+            if not self.reads_cnn:
+                raise ValueError(f"a cnn with va_input {self.va_input!r}, expected none")
+            self.cnn.check_side(self.image_size)
 
     @property
     def va_parts(self) -> tuple[str, ...]:
@@ -189,9 +207,22 @@ class EMMA(AffectModel):
             valence_arousal [B, 2], expression_logits [B, K], action_unit_logits [B, A]. Every head
             runs, whatever is trained.
         """
-        features = self.encoder(images)[:, 0]  # [B, D], the class token after the final norm
+        return self.answer(self.look(images))
+
+    def look(self, images: Tensor) -> dict[str, Tensor]:
+        """What the networks below the heads see in images [B, 3, H, W].
+
+        Returns:
+            ``features`` [B, D], the class token after the final norm; with a CNN ``cnn_features``
+            [B, F] and ``cnn_scores``.
+        """
+        return {"features": self.encoder(images)[:, 0]} | self._look(images)
+
+    def answer(self, seen: Mapping[str, Tensor]) -> Predictions:
+        """What the heads make of what :meth:`look` gave."""
+        features = seen["features"]
         expressions, units = self.head(features).split(self._columns, 1)
-        parts = self._look(images) | {
+        parts = dict(seen) | {
             "features": features,
             "expression_scores": self._as_scores(expressions, exclusive=True),
             "action_unit_scores": self._as_scores(units, exclusive=False),

@@ -63,8 +63,8 @@ class SourceConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig(SourceConfig):
-    """The images and what is done to them.
+class AugmentedConfig:
+    """How images are loaded for training.
 
     Attributes:
         augmentation: random crop and flip.
@@ -81,10 +81,19 @@ class DataConfig(SourceConfig):
 
     def __post_init__(self) -> None:
         """Refuses a negative number of workers and what is no share."""
-        super().__post_init__()
         if self.workers is not None and self.workers < 0:
             raise ValueError(f"workers {self.workers}, expected 0 or more")
         if self.worker_timeout_seconds <= 0:
             raise ValueError(f"worker_timeout_seconds {self.worker_timeout_seconds}, expected > 0")
         if not 0 <= self.max_bad_share <= 1:
             raise ValueError(f"max_bad_share {self.max_bad_share}, expected in [0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig(AugmentedConfig, SourceConfig):
+    """The images to pretrain on and what is done to them."""
+
+    def __post_init__(self) -> None:
+        """Refuses what either part refuses."""
+        SourceConfig.__post_init__(self)
+        AugmentedConfig.__post_init__(self)

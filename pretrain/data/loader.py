@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -43,6 +44,8 @@ _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
 
 #: How long hung workers get to print where they are.
 _STACKS_SECONDS = 1.0
+
+MicroBatch = TypeVar("MicroBatch")
 
 #: One micro-batch as the sampler names it: epoch and indices.
 Request = tuple[int, NDArray[np.int64]]
@@ -79,11 +82,98 @@ class Batch:
         )
 
 
-class MaskedImages(Dataset[Batch]):
-    """Augmented images with their mask noise, a micro-batch at a time.
+class AugmentedImages(Dataset[MicroBatch], Generic[MicroBatch]):
+    """Augmented images, a micro-batch at a time; what else a batch holds is its stage's.
 
     Args:
         source: the images.
+        described: what they are, for errors.
+        seed: the run's seed.
+        image_size: pixels a side that the model takes.
+        augmentation: crop and flip.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        described: str,
+        seed: int,
+        image_size: int,
+        augmentation: AugmentationConfig,
+    ) -> None:
+        self.source, self.described, self.seed = source, described, seed
+        self.image_size, self.augmentation = image_size, augmentation
+        self.ids: Ids = sample_ids(source.names)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.ids)
+
+    def __getitem__(self, request: Request) -> MicroBatch:
+        """The micro-batch of an epoch and indices."""
+        raise NotImplementedError
+
+    def augmented(
+        self, epoch: int, indices: NDArray[np.int64]
+    ) -> tuple[Tensor, NDArray[np.int64], list[tuple[str, str]]]:
+        """The images of an epoch and indices, cropped and flipped.
+
+        A bad image is replaced by the next good one of the source. The replacement keeps the
+        crop, flip and mask draws of the bad one, so that it is not twice the same sample.
+
+        Returns:
+            [B, 3, H, W] uint8; the indices [B] of what they show; (name, reason) of bad ones.
+        """
+        ids, bad = self.ids[indices], list[tuple[str, str]]()
+        crops = uniform(seed=self.seed, epoch=epoch, ids=ids, purpose="crop", draws=CROP_DRAWS)
+        images = torch.empty(len(indices), 3, self.image_size, self.image_size, dtype=torch.uint8)
+        shown = np.empty(len(indices), np.int64)
+        for row, (index, draws) in enumerate(zip(indices, crops, strict=True)):
+            shown[row], pixels, aspect = self._good_image(int(index), bad)
+            crop = random_crop(draws, aspect, self.augmentation)
+            images[row] = apply_crop(pixels, crop, self.image_size)
+        return images, shown, bad
+
+    def squares(self, indices: NDArray[np.int64]) -> tuple[Tensor, list[tuple[str, str]]]:
+        """Images as they are evaluated, uncropped: [B, 3, H, W] uint8; and bad ones."""
+        bad = list[tuple[str, str]]()
+        images = [self._good_image(int(index), bad) for index in indices]
+        squares = [
+            apply_crop(pixels, central_square(aspect), self.image_size)
+            for _, pixels, aspect in images
+        ]
+        return torch.stack(squares), bad
+
+    def noise(self, epoch: int, ids: Ids, purpose: str, draws: int, view: int = 0) -> Tensor:
+        """Uniform numbers [B, draws], float32 in [0, 1), of samples in an epoch."""
+        numbers = uniform(
+            seed=self.seed, epoch=epoch, ids=ids, purpose=purpose, draws=draws, view=view
+        )
+        return torch.from_numpy(np.minimum(numbers.astype(np.float32), _BELOW_ONE))
+
+    def _good_image(self, index: int, bad: list[tuple[str, str]]) -> tuple[int, Pixels, float]:
+        """The index of the image or of the next good one, its pixels, the aspect of its crop."""
+        tries = min(MAX_REPLACEMENTS, len(self))
+        for offset in range(tries):
+            try:
+                at = (index + offset) % len(self)
+                pixels = self.source.image(at)
+                return at, pixels, self.source.aspect(at) or pixels.shape[1] / pixels.shape[0]
+            except BadImage as error:
+                bad.append((error.name, error.reason))
+        raise SourceError(
+            f"{bad[-1][0]}: {tries} images in a row cannot be read ({bad[-1][1]}),"
+            " expected a good one"
+        )
+
+
+class MaskedImages(AugmentedImages[Batch]):
+    """Augmented images with their mask noise.
+
+    Args:
+        source: the images.
+        described: what they are, for errors.
         seed: the run's seed.
         image_size: pixels a side that the model takes.
         num_patches: noise values an image.
@@ -94,68 +184,36 @@ class MaskedImages(Dataset[Batch]):
         self,
         source: Source,
         *,
+        described: str = "images",
         seed: int,
         image_size: int,
         num_patches: int,
         augmentation: AugmentationConfig,
     ) -> None:
-        self.source, self.seed = source, seed
-        self.image_size, self.num_patches = image_size, num_patches
-        self.augmentation = augmentation
-        self.ids: Ids = sample_ids(source.names)
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.ids)
+        super().__init__(
+            source,
+            described=described,
+            seed=seed,
+            image_size=image_size,
+            augmentation=augmentation,
+        )
+        self.num_patches = num_patches
 
     def __getitem__(self, request: Request) -> Batch:
-        """The micro-batch of an epoch and indices.
-
-        A bad image is replaced by the next good one of the source. The replacement keeps the
-        crop, flip and mask draws of the bad one, so that it is not twice the same sample.
-        """
+        """The micro-batch of an epoch and indices."""
         epoch, indices = request
-        ids, bad = self.ids[indices], list[tuple[str, str]]()
-        crops = uniform(seed=self.seed, epoch=epoch, ids=ids, purpose="crop", draws=CROP_DRAWS)
-        images = torch.empty(len(indices), 3, self.image_size, self.image_size, dtype=torch.uint8)
-        for row, (index, draws) in enumerate(zip(indices, crops, strict=True)):
-            pixels, aspect = self._good_image(int(index), bad)
-            crop = random_crop(draws, aspect, self.augmentation)
-            images[row] = apply_crop(pixels, crop, self.image_size)
-        return Batch(images, self._noise(epoch, ids, "mask"), bad)
+        images, _, bad = self.augmented(epoch, indices)
+        return Batch(images, self.noise(epoch, self.ids[indices], "mask", self.num_patches), bad)
 
     def examples(self, count: int) -> Batch:
         """The same images in every run of a seed, uncropped, with one fixed mask each."""
         order = np.argsort(
             uniform(seed=self.seed, epoch=0, ids=self.ids, purpose="examples order", draws=1)[:, 0]
         )
-        chosen, bad = order[:count], list[tuple[str, str]]()
-        images = [self._good_image(int(index), bad) for index in chosen]
-        squares = [
-            apply_crop(pixels, central_square(aspect), self.image_size) for pixels, aspect in images
-        ]
-        return Batch(torch.stack(squares), self._noise(0, self.ids[chosen], "examples"), bad)
-
-    def _noise(self, epoch: int, ids: Ids, purpose: str) -> Tensor:
-        noise = uniform(
-            seed=self.seed, epoch=epoch, ids=ids, purpose=purpose, draws=self.num_patches
-        )
-        return torch.from_numpy(np.minimum(noise.astype(np.float32), _BELOW_ONE))
-
-    def _good_image(self, index: int, bad: list[tuple[str, str]]) -> tuple[Pixels, float]:
-        """Pixels of the image or of the next good one, and the aspect that its crop follows."""
-        tries = min(MAX_REPLACEMENTS, len(self))
-        for offset in range(tries):
-            try:
-                at = (index + offset) % len(self)
-                pixels = self.source.image(at)
-                return pixels, self.source.aspect(at) or pixels.shape[1] / pixels.shape[0]
-            except BadImage as error:
-                bad.append((error.name, error.reason))
-        raise SourceError(
-            f"{bad[-1][0]}: {tries} images in a row cannot be read ({bad[-1][1]}),"
-            " expected a good one"
-        )
+        chosen = order[:count]
+        images, bad = self.squares(chosen)
+        noise = self.noise(0, self.ids[chosen], "examples", self.num_patches)
+        return Batch(images, noise, bad)
 
 
 class _Requests:
@@ -175,16 +233,16 @@ class _Requests:
         return len(self.steps) * self.micro_batches
 
 
-class _ErrorsAsItems(Dataset[Batch | UserError]):
+class _ErrorsAsItems(Dataset[Any]):
     """Returns what a user can mend instead of raising it.
 
     Raised in a worker, torch would put a traceback into its message, or another type in its place.
     """
 
-    def __init__(self, dataset: MaskedImages) -> None:
+    def __init__(self, dataset: AugmentedImages[Any]) -> None:
         self.dataset = dataset
 
-    def __getitem__(self, request: Request) -> Batch | UserError:
+    def __getitem__(self, request: Request) -> Any:
         try:
             return self.dataset[request]
         except UserError as error:
@@ -192,7 +250,7 @@ class _ErrorsAsItems(Dataset[Batch | UserError]):
 
 
 def windows(
-    dataset: MaskedImages,
+    dataset: AugmentedImages[MicroBatch],
     order: StepOrder,
     *,
     rank: int,
@@ -202,7 +260,7 @@ def windows(
     workers: int,
     pin_memory: bool,
     timeout_seconds: float = 600.0,
-) -> Generator[list[Batch], None, None]:
+) -> Generator[list[MicroBatch], None, None]:
     """The window of each step: this process's micro-batches, in order.
 
     ``close()`` ends the worker processes at once.
@@ -222,7 +280,7 @@ def windows(
         UserError: the source's, as it was raised, whichever process met it.
         HungWorkersError: they gave no batch in time.
     """
-    loader: DataLoader[Batch | UserError] = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         _ErrorsAsItems(dataset),
         sampler=_Requests(order, rank, world_size, micro_batches, steps),
         batch_size=None,  # a request is a whole micro-batch
@@ -230,7 +288,7 @@ def windows(
         pin_memory=pin_memory,
         prefetch_factor=max(2, 2 * micro_batches // workers) if workers else None,
         timeout=timeout_seconds if workers else 0,
-        worker_init_fn=_prepare_worker,
+        worker_init_fn=prepare_worker,
     )
     # A worker inherits the mask with every thread it starts, before it can set one itself.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
@@ -251,7 +309,9 @@ def windows(
         del batches  # ends the workers now: an error's traceback keeps this frame, and them with it
 
 
-def _next(batches: Iterator[Batch | UserError], timeout_seconds: float) -> Batch | UserError:
+def _next(
+    batches: Iterator[MicroBatch | UserError], timeout_seconds: float
+) -> MicroBatch | UserError:
     """The next micro-batch, or the error that it became, or that of workers that gave none."""
     try:
         return next(batches)
@@ -276,7 +336,8 @@ def _hung(seconds: float) -> HungWorkersError:
     )
 
 
-def _prepare_worker(worker: int) -> None:
+def prepare_worker(worker: int) -> None:
+    """What a loader process does first: it shows its stacks when asked, and obeys the trainer."""
     faulthandler.register(signal.SIGUSR2, file=2, all_threads=True)  # also while Python waits in C
     _leave_signals_to_the_trainer(worker)
 

@@ -3,12 +3,16 @@
 The parsing is jsonargparse's. What is added here: duplicate YAML keys are refused, ``--config`` is
 read before every override wherever it stands, every error (``__post_init__`` included) becomes one
 line that names the file or option and the key, and a field can say that it may change on resume.
+
+A field whose type derives from :class:`Choice` takes any subclass of it: in YAML ``class_path`` and
+``init_args``, as an option ``--field NAME --field.key value``.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import importlib
 import math
 import re
 import sys
@@ -17,7 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 
 from pretrain.errors import UserError
 
@@ -26,6 +30,10 @@ Config = TypeVar("Config")
 
 class ConfigError(UserError):
     """A config file or an option that cannot be used."""
+
+
+class Choice:
+    """Base of frozen dataclasses of which a config names one."""
 
 
 def operational(default: Any) -> Any:
@@ -48,6 +56,8 @@ def defining_fields(config: Any, prefix: str = "") -> dict[str, Any]:
         if field.metadata.get("operational"):
             continue
         key, value = f"{prefix}{field.name}", getattr(config, field.name)
+        if isinstance(value, Choice):
+            found[key] = type(value).__name__
         if dataclasses.is_dataclass(value):
             found |= defining_fields(value, f"{key}.")
         else:
@@ -90,7 +100,7 @@ def parse_config(
 
 def dump_config(config: Any) -> str:
     """The config as YAML that :func:`parse_config` reads back to an equal config."""
-    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)
 
 
 def _parser(config_class: type[Any], program: str) -> ArgumentParser:
@@ -102,22 +112,36 @@ def _parser(config_class: type[Any], program: str) -> ArgumentParser:
     )
     parser.usage = f"{program} --config FILE [--key value ...]"
     parser.add_argument("--config", action="config", help="YAML file; options override it.")
+    set_parsing_settings(subclasses_enabled=_choices(config_class))
     parser.add_class_arguments(config_class, fail_untyped=True)
     return parser
+
+
+def _choices(config_class: type[Any]) -> list[type | str]:
+    """The types of fields that take a choice, at any depth."""
+    hints = [hint for hint in get_type_hints(config_class).values() if isinstance(hint, type)]
+    sections = [hint for hint in hints if dataclasses.is_dataclass(hint)]
+    found: list[type | str] = [hint for hint in sections if issubclass(hint, Choice)]
+    return found + [choice for section in sections for choice in _choices(section)]
 
 
 def _build(config_class: type[Config], values: Namespace, prefix: str) -> Config:
     """Instantiates nested dataclasses bottom up, so that a refusal can name its full key."""
     hints = get_type_hints(config_class)
     arguments: dict[str, Any] = {}
-    for field in dataclasses.fields(config_class):  # type: ignore[arg-type]
+    for field in _fields(config_class):
         value = values[field.name]
         if dataclasses.is_dataclass(hints[field.name]):
             if not isinstance(value, Namespace):
                 raise ConfigError(
                     f"{prefix}{field.name}: got {value!r}, expected a section of keys"
                 )
-            value = _build(hints[field.name], value, f"{prefix}{field.name}.")
+            section = hints[field.name]
+            if issubclass(section, Choice):
+                module, _, name = value.class_path.rpartition(".")
+                section = getattr(importlib.import_module(module), name)
+                value = value.init_args
+            value = _build(section, value, f"{prefix}{field.name}.")
         numbers = value if isinstance(value, tuple | list) else [value]
         if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
             raise ConfigError(f"{prefix}{field.name}: got {value}, expected finite numbers")
@@ -128,8 +152,18 @@ def _build(config_class: type[Config], values: Namespace, prefix: str) -> Config
         raise ConfigError(f"{prefix}{error}") from None
 
 
+def _fields(config: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(config)
+
+
 def _plain(value: Any) -> Any:
-    """Tuples as lists, so that safe YAML can hold them."""
+    """Sections as mappings and tuples as lists, so that safe YAML can hold them."""
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: _plain(getattr(value, field.name)) for field in _fields(value)}
+        if not isinstance(value, Choice):
+            return fields
+        kind = type(value)
+        return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": fields}
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
@@ -213,12 +247,32 @@ def _refuse_duplicate_keys(file: Path) -> None:
             pending.append((f"{prefix}{name}.", value))
 
 
+def _names(parser: ArgumentParser, message: str) -> str:
+    """What may stand for a choice, by name."""
+    key = re.match(r"[\w.]*", message)[0].rstrip(".")  # type: ignore[index]
+    for action in parser._actions:
+        choice = getattr(action, "_typehint", None)
+        if action.dest == key and isinstance(choice, type):
+            kinds: list[type] = choice.__subclasses__()
+            return ", ".join(kind.__name__ for kind in kinds)
+    return "the known ones"
+
+
 def _one_line(
     message: str, parser: ArgumentParser, arguments: Sequence[str], files: Sequence[Path]
 ) -> str:
     """Says where the value came from and, for an unknown key, which one is nearest."""
     message = re.sub(r"<class '(\w+)'>", r"\1", " ".join(message.split()))
     message = re.sub(r'^Parser key "([^"]+)": ', r"\1: ", message)
+    section = ""
+    if chosen := re.match(r"([\w.]+): Problem with given class_path '[^']*': ", message):
+        section = f"{chosen[1]}."  # what follows is about a key of the choice
+        message = re.sub(r'^Parser key "([^"]+)": ', r"\1: ", message[chosen.end() :])
+    message = re.sub(
+        r"Expected a dot import path string: (.*)|Import path (.*) does not .*",
+        lambda found: f"got '{found[1] or found[2]}', expected one of {_names(parser, message)}",
+        message,
+    )
     if union := re.search(r"Does not validate.*Subtypes: \[(.*?)\].*Given value: (.*)", message):
         expected = union[1].replace(", ", " or ").replace("NoneType", "null")
         message = f"{message[: union.start()]}got '{union[2]}', expected {expected}"
@@ -231,10 +285,14 @@ def _one_line(
         key = unknown[1]
     else:
         key = re.match(r"[\w.]*", message)[0].rstrip(".")  # type: ignore[index]
+    if section:
+        key, message = f"{section}{key}", f"{section}{message}"
     if unknown:
-        known = sorted(set(parser.get_defaults().keys(branches=False)) - {"config"})
+        keys = set(parser.get_defaults().keys(branches=False)) - {"config"}
+        known = sorted(name.replace(".init_args.", ".") for name in keys)
         close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        message = f"{key}: unknown key" + (f", expected perhaps '{close[0]}'" if close else "")
+        meant = f", expected perhaps '{close[0]}'" if close and close[0] != key else ""
+        message = f"{key}: unknown key{meant}"
     typed = any(option == key for option, _ in _options(arguments))
     where = "" if typed or not files else f"{', '.join(map(str, files))}: "
     return f"{where}{'--' if typed else ''}{message}"

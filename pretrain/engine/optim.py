@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -103,11 +104,19 @@ def build_schedule(
     return Schedule(peak_lr(config.base_lr, global_batch_size), config.min_lr, warmup_steps, steps)
 
 
-def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+def build_optimizer(
+    model: nn.Module, config: OptimConfig, groups: list[dict[str, Any]] | None = None
+) -> torch.optim.AdamW:
     """Fused AdamW; biases, norms and other one-dimensional parameters without weight decay.
 
-    Groups may carry ``lr_scale``, a factor on the scheduled learning rate.
+    Args:
+        model: whose trainable parameters are optimised.
+        config: of it.
+        groups: other groups of its parameters, each with a ``weight_decay``; they may carry
+            ``lr_scale``, a factor on the scheduled learning rate.
     """
+    if groups is not None:
+        return torch.optim.AdamW(groups, lr=config.base_lr, betas=config.betas, fused=True)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in trainable if p.ndim > 1], "weight_decay": config.weight_decay},
@@ -141,6 +150,13 @@ class WeightAverage:
         share = (1 - self.decay) * (1 - skipped)
         for name, parameter in self._live.items():
             self.weights[name].lerp_(parameter.detach(), share.to(parameter.dtype))
+
+    @torch.no_grad()
+    def copy_to(self, model: nn.Module) -> None:
+        """Gives a model of the same form the averaged weights."""
+        for name, parameter in model.named_parameters():
+            if name in self.weights:
+                parameter.copy_(self.weights[name])
 
     def load(self, weights: dict[str, Tensor]) -> None:
         """Takes over saved averages."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from pretrain.files import write_bytes
 
@@ -52,6 +53,11 @@ def image_grid(columns: Mapping[str, Sequence[Picture]], path: Path, *, groups: 
     content = io.BytesIO()
     sheet.save(content, "png", optimize=True)
     write_bytes(path, content.getvalue())
+
+
+def pictures_of(images: Tensor) -> list[Picture]:
+    """[B, 3, H, W] uint8 as a list of [H, W, 3]."""
+    return list(images.permute(0, 2, 3, 1).cpu().numpy())
 
 
 def _magnified(image: Picture) -> Picture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -55,6 +56,12 @@ class Runtime:
     def is_main(self) -> bool:
         """Whether this process writes the run's files."""
         return self.rank == 0
+
+    def alone(self) -> Runtime:
+        """The same device and precision for what one process does while the others wait."""
+        alone = copy.copy(self)
+        alone.rank, alone.world_size, alone._hosts = 0, 1, None
+        return alone
 
     def agree(self, flags: Sequence[bool]) -> list[bool]:
         """Which of the flags is set on any process; all processes get the same answer."""

@@ -1,0 +1,119 @@
+"""Expression CNNs: DAN with its three losses, and any timm network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from finetune.label_weights import expression_weights
+from finetune.labels import Targets
+from finetune.loading.notes import ModelNotes
+from finetune.methods.method import Built, Method
+from finetune.methods.pretrained import open_cnn
+from finetune.models import dan
+from finetune.models.affect import AffectModel
+from finetune.models.cnn import CNNConfig, TimmCNNConfig
+from finetune.models.label_spaces import LabelSpaces
+from finetune.objectives.distraction import Distraction
+from finetune.objectives.objective import TrainedModel
+from finetune.objectives.supervised import LossConfig, Supervised
+from pretrain.load import place_tensors
+
+#: Beginnings of the names of what belongs to the classes: another label space has its own.
+_CLASSIFIERS = ("classifier.", "norm.", "network.fc.", "network.classifier.", "network.head.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpressionMethod(Method):
+    """A CNN that is trained on expressions.
+
+    Attributes:
+        init_from: a trained CNN of the same kind to start from, a run of stage two or a released
+            DAN; its classifier is left out where it is of other classes; null: fresh weights.
+        class_balanced: whether an epoch shows every expression equally often.
+    """
+
+    init_from: str | None = None
+    class_balanced: bool = True
+
+    @property
+    def network(self) -> CNNConfig:
+        """What is trained."""
+        raise NotImplementedError
+
+    @property
+    def labels(self) -> LabelSpaces:
+        """See :class:`Method`."""
+        return LabelSpaces(expressions=self.network.space)
+
+    @property
+    def image_size(self) -> int:
+        """See :class:`Method`."""
+        return self.network.image_size
+
+    @property
+    def trained_tasks(self) -> tuple[str, ...]:
+        """See :class:`Method`."""
+        return ("expression",)
+
+    @property
+    def balanced(self) -> bool:
+        """See :class:`Method`."""
+        return self.class_balanced
+
+    def build(self) -> Built:
+        """See :class:`Method`."""
+        model = self.network.build()
+        if self.init_from is None:
+            return Built(model)
+        other, report = open_cnn(self.init_from, None, "method.init_from")
+        same = other.labels.expressions == model.labels.expressions
+        placed = place_tensors(
+            model, other.state_dict(), self.init_from, () if same else _CLASSIFIERS
+        )
+        notes = report.notes
+        remarks = (f"init_from {self.init_from}: {placed}",)
+        return Built(model, remarks, notes.trained_on, notes.training_groups)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DAN(ExpressionMethod):
+    """DAN: a ResNet-18 under four attention heads, with its three losses.
+
+    Attributes:
+        model: the network.
+    """
+
+    model: dan.DANConfig = field(default_factory=dan.DANConfig)
+
+    @property
+    def network(self) -> dan.DANConfig:
+        """See :class:`ExpressionMethod`."""
+        return self.model
+
+    def objective(self, model: AffectModel, targets: Targets) -> tuple[TrainedModel, ModelNotes]:
+        """See :class:`Method`."""
+        assert isinstance(model, dan.DAN)
+        return Distraction(model), ModelNotes()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimmCNN(ExpressionMethod):
+    """Any timm network, with cross-entropy.
+
+    Attributes:
+        model: the network.
+        losses: only what is said of expressions counts.
+    """
+
+    model: TimmCNNConfig = field(default_factory=TimmCNNConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
+
+    @property
+    def network(self) -> TimmCNNConfig:
+        """See :class:`ExpressionMethod`."""
+        return self.model
+
+    def objective(self, model: AffectModel, targets: Targets) -> tuple[TrainedModel, ModelNotes]:
+        """See :class:`Method`."""
+        weights = expression_weights(targets, self.losses.expression_weights)
+        return Supervised(model, self.losses, weights), ModelNotes(expression_weights=weights)

@@ -1,0 +1,128 @@
+"""EMMA, and the simpler systems that it is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from finetune.label_weights import action_unit_weights, expression_weights
+from finetune.labels import Targets
+from finetune.loading.notes import ModelNotes
+from finetune.methods.method import Built, Method
+from finetune.methods.pretrained import open_cnn, open_encoder, seen_by_encoder
+from finetune.models.affect import AffectModel
+from finetune.models.cnn import CNNConfig
+from finetune.models.emma import EMMAConfig, EMMAOptions
+from finetune.models.label_spaces import LabelSpaces
+from finetune.objectives.supervised import LossConfig, Supervised
+from pretrain.load import place_tensors
+from pretrain.models.vit import ViT
+
+
+@dataclass(frozen=True, kw_only=True)
+class EMMA(Method):
+    """EMMA: a pretrained ViT and a frozen CNN; valence and arousal come from their scores.
+
+    Attributes:
+        encoder: weights of the ViT: a run of stage one, a released file or a timm name; null: none,
+            it starts from scratch. Its mean, standard deviation and epsilon are taken over.
+        cnn: the CNN: a run of stage two or a released DAN; null: none.
+        cnn_expressions: order of the classes of a released CNN; null: as published.
+        model: the network.
+        losses: what the tasks count.
+    """
+
+    encoder: str | None = None
+    cnn: str | None = None
+    cnn_expressions: str | None = None
+    model: EMMAOptions = field(default_factory=EMMAOptions)
+    losses: LossConfig = field(default_factory=LossConfig)
+
+    def __post_init__(self) -> None:
+        """Refuses a CNN that nothing reads, and none where one is read."""
+        if self.cnn is None and self.model.va_input not in ("scores", "features"):
+            raise ValueError(f"cnn null with va_input {self.model.va_input!r}, expected one")
+        if self.cnn is not None and not self.model.reads_cnn:
+            raise ValueError(
+                f"cnn '{self.cnn}' with va_input {self.model.va_input!r}, expected null"
+            )
+        if self.cnn is None and self.cnn_expressions is not None:
+            raise ValueError(f"cnn_expressions '{self.cnn_expressions}' without a cnn")
+
+    @property
+    def labels(self) -> LabelSpaces:
+        """See :class:`Method`."""
+        return LabelSpaces(
+            expressions=self.model.expression_space,
+            action_units=self.model.action_unit_space,
+            valence_arousal=True,
+        )
+
+    @property
+    def image_size(self) -> int:
+        """See :class:`Method`."""
+        return self.model.image_size
+
+    @property
+    def trained_tasks(self) -> tuple[str, ...]:
+        """See :class:`Method`."""
+        tasks = ("valence_arousal", "expression", "action_units")
+        return tuple(task for task in tasks if getattr(self.losses, task))
+
+    def build(self) -> Built:
+        """See :class:`Method`."""
+        options = {f.name: getattr(self.model, f.name) for f in fields(EMMAOptions)}
+        remarks, seen, groups = list[str](), set[str](), set[str]()
+        known, known_groups = True, True
+        encoder, cnn = self._encoder(options, remarks), None
+        if self.encoder is not None:
+            found = seen_by_encoder(self.encoder)
+            known, seen = found is not None, set(found or ())
+        cnn_config: CNNConfig | None = None
+        if self.cnn is not None:
+            cnn, report = open_cnn(self.cnn, self.cnn_expressions, "method.cnn")
+            assert isinstance(cnn.config, CNNConfig)
+            cnn_config = cnn.config
+            remarks.append(f"cnn {self.cnn}: {report}, expressions {cnn_config.expressions}")
+            notes = report.notes
+            known &= notes.trained_on is not None
+            known_groups = notes.training_groups is not None
+            seen |= set(notes.trained_on or ())
+            groups = set(notes.training_groups or ())
+        model = EMMAConfig(**options, cnn=cnn_config).build()
+        if encoder is not None:
+            place_tensors(model.encoder, encoder.state_dict(), str(self.encoder))
+        if cnn is not None:
+            assert model.cnn is not None
+            place_tensors(model.cnn, cnn.state_dict(), str(self.cnn))
+        return Built(
+            model,
+            tuple(remarks),
+            tuple(sorted(seen)) if known else None,
+            tuple(sorted(groups)) if known_groups else None,
+        )
+
+    def objective(self, model: AffectModel, targets: Targets) -> tuple[Supervised, ModelNotes]:
+        """See :class:`Method`."""
+        losses = self.losses
+        classes = expression_weights(
+            targets, losses.expression_weights if losses.expression else "none"
+        )
+        units = action_unit_weights(
+            targets, losses.action_unit_weights if losses.action_units else "none"
+        )
+        notes = ModelNotes(
+            expression_weights=classes, action_unit_weights=units, tasks=self.trained_tasks
+        )
+        return Supervised(model, losses, classes, units), notes
+
+    def _encoder(self, options: dict[str, Any], remarks: list[str]) -> ViT | None:
+        """The pretrained encoder, whose normalisation and epsilon the options take over."""
+        if self.encoder is None:
+            return None
+        encoder, remark = open_encoder(self.encoder, self.model, "method.model")
+        remarks.append(remark)
+        options["mean"] = tuple(encoder.mean.flatten().tolist())
+        options["std"] = tuple(encoder.std.flatten().tolist())
+        options["norm_eps"] = encoder.shape.norm_eps
+        return encoder

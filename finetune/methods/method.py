@@ -1,0 +1,79 @@
+"""What the trainer asks of a system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from finetune.labels import Targets
+from finetune.loading.notes import ModelNotes
+from finetune.models.affect import AffectModel
+from finetune.models.label_spaces import LabelSpaces
+from finetune.objectives.objective import TrainedModel
+from pretrain.engine.config import Choice
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model, and where its weights are from.
+
+    Attributes:
+        model: with pretrained weights where the method has some.
+        remarks: what was loaded, a line each.
+        seen: the collections that those weights have seen; None: unknown.
+        groups: the groups of rows whose labels they have seen; None: unknown.
+    """
+
+    model: AffectModel
+    remarks: tuple[str, ...] = ()
+    seen: tuple[str, ...] | None = ()
+    groups: tuple[str, ...] | None = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Choice):
+    """A system that can be trained."""
+
+    @property
+    def labels(self) -> LabelSpaces:
+        """What it answers."""
+        raise NotImplementedError
+
+    @property
+    def image_size(self) -> int:
+        """Pixels a side that its model takes."""
+        raise NotImplementedError
+
+    @property
+    def trained_tasks(self) -> tuple[str, ...]:
+        """Tasks (of :class:`~finetune.labels.Predictions`' names) that its losses ask for."""
+        raise NotImplementedError
+
+    @property
+    def balanced(self) -> bool:
+        """Whether an epoch shows every expression equally often."""
+        return False
+
+    @property
+    def views(self) -> int:
+        """Masked copies of an image that its objective takes."""
+        return 0
+
+    def build(self) -> Built:
+        """The model, with fresh or pretrained weights.
+
+        Raises:
+            UserError: a file of weights that cannot be opened, or does not fit.
+        """
+        raise NotImplementedError
+
+    def objective(self, model: AffectModel, targets: Targets) -> tuple[TrainedModel, ModelNotes]:
+        """The model under its losses, and what of them is to be known of the model later.
+
+        Args:
+            model: from :meth:`build`.
+            targets: the training labels, in its spaces.
+
+        Raises:
+            UserError: labels that the losses cannot do with.
+        """
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""What one step of stage two computes: models under their losses."""

@@ -1,0 +1,318 @@
+"""Stage two: builds a system, its data and its losses for the loop, and scores the result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from finetune.batches import LabelledFaces
+from finetune.labels import Targets
+from finetune.loading.notes import ModelNotes
+from finetune.methods.cnn import DAN, TimmCNN
+from finetune.methods.emma import EMMA
+from finetune.methods.method import Built, Method
+from finetune.models.affect import AffectModel
+from finetune.models.layer_decay import layer_decay_groups
+from finetune.objectives.objective import Losses, TrainedModel
+from finetune.report import ReportConfig, report
+from finetune.save import save_model
+from finetune.score import DRAWN, ScoreConfig, score_table
+from finetune.scoring.text import text
+from finetune.table import write_table
+from finetune.training.config import (
+    FinetuneOptimConfig,
+    HeldOutConfig,
+    SelectionConfig,
+    TrainDataConfig,
+)
+from finetune.training.evaluation import figure, predict_held_out, scores_of, tasks_of
+from finetune.training.rows import HeldOut, look_alike, open_rows
+from finetune.training.selection import Evaluations
+from pretrain.engine.config import defining_fields, operational
+from pretrain.engine.loop import LoopConfig
+from pretrain.engine.optim import build_optimizer
+from pretrain.engine.runtime import Runtime
+from pretrain.engine.signals import StopSignal
+from pretrain.engine.tracking import say
+from pretrain.files import write_text
+from pretrain.run import Look, Run, RunConfig, train
+
+#: Systems that ``method.class_path`` may name.
+METHODS: Sequence[type[Method]] = (EMMA, DAN, TimmCNN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(RunConfig):
+    """Trains a system on labelled faces, and scores it on others.
+
+    Attributes:
+        method: the system.
+        data: what it is trained on.
+        validation: what it is scored on in the end.
+        selection: which weights are kept.
+        refit: train on the validation rows as well, and score nothing: the last step before a
+            deadline, with the settings and the number of epochs of a run that was scored.
+        allow_overlap: go on where held-out rows share a recording, person or image with those
+            trained on; every score says so.
+        pictures: images of the first step in the sheet of samples.
+        evaluation_batch_size: images at once when the model is asked.
+        report: whether the validation table becomes a page (report.html).
+    """
+
+    output_dir: str = operational("runs/finetune")
+    training: LoopConfig = field(
+        default_factory=lambda: LoopConfig(epochs=30.0, global_batch_size=400)
+    )
+    optim: FinetuneOptimConfig = field(default_factory=FinetuneOptimConfig)
+    method: Method = field(default_factory=EMMA)
+    data: TrainDataConfig = field(default_factory=TrainDataConfig)
+    validation: HeldOutConfig = field(default_factory=HeldOutConfig)
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    refit: bool = False
+    allow_overlap: bool = False
+    pictures: int = operational(24)
+    evaluation_batch_size: int = operational(128)
+    report: bool = operational(True)
+
+    def __post_init__(self) -> None:
+        """Refuses combinations that would say something else than they seem to."""
+        super().__post_init__()
+        for name in ("pictures", "evaluation_batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}, expected at least 1")
+        if self.selection.wanted and self.refit:
+            raise ValueError("refit true with a selection, expected a fixed number of epochs")
+        if self.refit and self.validation.split is None:
+            raise ValueError("refit true without validation.split, expected rows to add")
+        if self.selection.wanted and self.optim.ema_decay is not None:
+            raise ValueError("optim.ema_decay with a selection, expected one of the two")
+        if self.selection.split is not None and self.selection.split in (
+            self.data.split,
+            self.validation.split if self.validation.kind is None else None,
+        ):
+            raise ValueError(
+                f"selection.split {self.selection.split!r} is trained or scored on, expected"
+                " another"
+            )
+
+
+def finetune(config: FinetuneConfig) -> bool:
+    """Runs stage two.
+
+    Returns:
+        True when the run is complete, False after a stop signal (its state is saved).
+
+    Raises:
+        UserError: something the user can mend; its message is one line.
+    """
+    return train(config, lambda *parts: Finetuning(config, *parts))
+
+
+class Finetuning(Run[FinetuneConfig]):
+    """What stage two brings to a run."""
+
+    dataset: LabelledFaces
+    model: TrainedModel
+    optimised: FinetuneOptimConfig
+
+    def __init__(
+        self, config: FinetuneConfig, runtime: Runtime, micro_batches: int, stop: StopSignal
+    ) -> None:
+        super().__init__(config, config.data, runtime, micro_batches, stop)
+
+    def open_images(self) -> LabelledFaces:
+        """See :class:`Run`."""
+        config, method = self.config, self.config.method
+        self.rows = open_rows(
+            config.data,
+            config.validation,
+            config.selection,
+            method,
+            seed=config.seed,
+            refit=config.refit,
+            allow_overlap=config.allow_overlap,
+        )
+        return LabelledFaces(
+            self.rows.training,
+            self.rows.training.targets,
+            described=f"data.kind {config.data.kind}, split {config.data.split}",
+            seed=config.seed,
+            image_size=method.image_size,
+            augmentation=config.data.augmentation,
+            colour=config.data.colour,
+            views=method.views,
+        )
+
+    def build_model(self, fresh: bool) -> TrainedModel:
+        """See :class:`Run`."""
+        self.built = self.config.method.build()
+        trained, notes = self._objective(self.built.model)
+        self.notes = self._notes(notes, self.built)
+        if fresh and self.runtime.is_main:
+            for remark in self.built.remarks:
+                say(remark)
+        return trained
+
+    def empty_model(self) -> TrainedModel:
+        """See :class:`Run`."""
+        return self._objective(self.built.model.config.build())[0]
+
+    def build_optimizer(self) -> torch.optim.AdamW:
+        """Layers of a ViT at falling rates; what the losses learn at the heads' rate."""
+        optim, inner = self.config.optim, self.model.model
+        if not hasattr(inner, "group_matcher"):
+            return build_optimizer(self.model, optim)
+        groups = layer_decay_groups(
+            inner, layer_decay=optim.layer_decay, weight_decay=optim.weight_decay
+        )
+        placed = {parameter for group in groups for parameter in group["params"]}
+        beside = [p for p in self.model.parameters() if p.requires_grad and p not in placed]
+        if beside:
+            groups.append({"params": beside, "weight_decay": 0.0})
+        return build_optimizer(self.model, optim, groups)
+
+    def objective(self) -> Losses:
+        """See :class:`Run`."""
+        return Losses(self.model)
+
+    def defining_fields(self) -> dict[str, Any]:
+        """Config fields, without those of drawn faces that are not used, and the labels."""
+        drawn = "data.synthetic."
+        fields = {
+            key: value
+            for key, value in defining_fields(self.config).items()
+            if not key.startswith(drawn) or self.config.data.kind == "synthetic"
+        }
+        return fields | {"labels": _digest(self.rows.training.targets)}
+
+    def facts(self) -> dict[str, Any]:
+        """See :class:`Run`."""
+        data = self.config.data
+        return {
+            "method": type(self.config.method).__name__,
+            "kind": data.kind,
+            "split": data.split,
+            "trainable_parameters": sum(
+                p.numel() for p in self.model.parameters() if p.requires_grad
+            ),
+        }
+
+    def prepare(self) -> None:
+        """Shows what goes in, and says what is odd about it."""
+        self.draw_samples(self.config.pictures)
+        self.evaluations = Evaluations(self.folder, self.first_step)
+        for line in self.rows.said:
+            say(line)
+        if self.rows.validation and not self.first_step:
+            for line in look_alike(self.rows.training, self.rows.validation):
+                say(line)
+
+    def looks(self) -> Sequence[tuple[float | None, Look]]:
+        """Curves, scores of the validation rows, choice of weights on the selection rows."""
+        return (
+            (self.config.log.pictures_every_epochs, lambda *_: self._draw()),
+            (self.config.validation.every_epochs if self.rows.validation else None, self._score),
+            (self.config.selection.every_epochs if self.rows.selection else None, self._choose),
+        )
+
+    def hand_on(self, model: nn.Module) -> None:
+        """Writes ``model/``, and what it makes of the validation rows."""
+        step, kept = self.loop.progress.step, cast(TrainedModel, model).model
+        if self.rows.selection:
+            self._choose(model, step)
+            if (best := self.evaluations.best()) is not None:
+                kept, chosen = best
+                kept = kept.to(self.runtime.device)
+                say(f"the weights of step {chosen} are the best on the selection rows")
+        save_model(kept, self.folder / "model", self.notes)
+        self._draw()
+        print(f"model        {self.folder / 'model'}")
+        if self.rows.validation:
+            self._report(kept, self.rows.validation)
+
+    def _objective(self, model: AffectModel) -> tuple[TrainedModel, ModelNotes]:
+        return self.config.method.objective(model, self.rows.training.targets)
+
+    def _notes(self, notes: ModelNotes, built: Built) -> ModelNotes:
+        """What is known of the training, weights that it started from included."""
+        kinds = {self.config.data.kind}
+        if self.config.refit:
+            kinds.add(self.config.validation.kind or self.config.data.kind)
+        return replace(
+            notes,
+            trained_on=None if built.seen is None else tuple(sorted({*built.seen, *kinds})),
+            training_groups=None
+            if built.groups is None
+            else tuple(sorted({*built.groups, *self.rows.groups})),
+        )
+
+    def _ask(self, model: AffectModel, held_out: HeldOut) -> Any:
+        return predict_held_out(
+            model,
+            held_out,
+            self.notes,
+            self.runtime,
+            batch_size=self.config.evaluation_batch_size,
+            workers=self.workers(),
+        )
+
+    def _score(self, model: nn.Module, step: int) -> None:
+        assert self.rows.validation
+        self._evaluate(cast(TrainedModel, model).model, self.rows.validation, "validation", step)
+
+    def _choose(self, model: nn.Module, step: int) -> None:
+        assert self.rows.selection
+        whole = cast(TrainedModel, model).model
+        value = self._evaluate(whole, self.rows.selection, "selection", step)
+        self.evaluations.offer(whole, self.notes, step, value)
+
+    def _evaluate(self, model: AffectModel, held_out: HeldOut, split: str, step: int) -> float:
+        """Scores of held-out rows, said and recorded; the number by which weights are chosen."""
+        scores = scores_of(self._ask(model, held_out), held_out)
+        values = tasks_of(scores)
+        choosing = split == "selection"
+        value = figure(scores, self.config.selection.metric) if choosing else float("nan")
+        epoch = step / self.order.steps_per_epoch
+        self.evaluations.add(split, step, epoch, values | ({"figure": value} if choosing else {}))
+        numbers = "  ".join(f"{name} {number:.4f}" for name, number in values.items())
+        say(f"{split} at step {step}, epoch {epoch:.2f}  {numbers}")
+        return value
+
+    def _report(self, model: AffectModel, held_out: HeldOut) -> None:
+        """Table, scores and page of the validation rows."""
+        split, folder = held_out.collection.split, self.folder
+        table = folder / "predictions" / f"{split}.parquet"
+        table.parent.mkdir(exist_ok=True)
+        write_table(table, self._ask(model, held_out))
+        data = held_out.config
+        scores, record = score_table(ScoreConfig(table=str(table), data=data))
+        write_text(folder / "scores.json", json.dumps(record, indent=1) + "\n")
+        print(f"predictions  {table}")
+        print(f"scores       {folder / 'scores.json'}")
+        if self.config.report:
+            out = folder / "report.html"
+            report(ReportConfig(table=str(table), data=data, out=str(out)), shlex.join(sys.argv))
+            print(f"report       {out}")
+        print()
+        print(text(scores, f"{table} on {data.kind} {split}"))
+
+    def _draw(self) -> None:
+        drawn = f" ({DRAWN})" if self.config.data.kind == "synthetic" else ""
+        self.draw_curves(f"{type(self.config.method).__name__}{drawn}")
+
+
+def _digest(targets: Targets) -> str:
+    """What tells labels from any others."""
+    found = hashlib.sha256()
+    for name in ("valence_arousal", "expression", "action_units"):
+        for part in (name, f"{name}_valid"):
+            found.update(getattr(targets, part).tobytes())
+    return found.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""The parts of a run of stage two that are neither model nor loss."""

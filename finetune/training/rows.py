@@ -1,0 +1,254 @@
+"""The rows of a run: trained on, chosen on, scored on; and that they have nothing in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.data.annotations import Annotations
+from finetune.data.config import SYNTHETIC, LabelledConfig
+from finetune.data.images import LabelledImages, LabelledMixture
+from finetune.data.opening import Collection, read_collection
+from finetune.label_weights import balanced_passes
+from finetune.labels import Targets
+from finetune.methods.method import Method
+from finetune.separation import check_separate, equal_images
+from finetune.training.config import HeldOutConfig, SelectionConfig, TrainDataConfig
+from pretrain.data.order import sample_ids, uniform
+from pretrain.data.sources import Selection
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that are not trained on.
+
+    Attributes:
+        config: where they are from.
+        collection: likewise, opened.
+        images: them.
+        remarks: what belongs to every score of them.
+    """
+
+    config: LabelledConfig
+    collection: Collection
+    images: LabelledImages
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All rows of a run.
+
+    Attributes:
+        training: in the model's label spaces.
+        groups: the groups of the training rows.
+        validation: what is scored in the end; None: nothing.
+        selection: what the best weights are chosen on; None: nothing.
+        said: lines for the log.
+    """
+
+    training: LabelledImages | LabelledMixture
+    groups: tuple[str, ...]
+    validation: HeldOut | None
+    selection: HeldOut | None
+    said: tuple[str, ...]
+
+
+def open_rows(
+    data: TrainDataConfig,
+    validation: HeldOutConfig,
+    selection: SelectionConfig,
+    method: Method,
+    *,
+    seed: int,
+    refit: bool,
+    allow_overlap: bool,
+) -> Rows:
+    """Reads everything that a run needs to know of labels.
+
+    Raises:
+        UserError: files that are not there or not as they should be, nothing to train on, or
+            held-out rows that are trained on.
+    """
+    said = list[str]()
+    parts = [_training_rows(data, seed, said)]
+    held_out = None
+    if validation.split is not None:
+        held_out = _open(_config_of(validation, data))
+        if refit:
+            images, line = held_out[2].to_train_on()
+            said += [line] if line else []
+            parts.append(images)
+            held_out = None
+    chosen: tuple[LabelledConfig, Collection, LabelledImages] | None = None
+    if selection.split is not None:
+        chosen = _open(_labelled(data, selection.split))
+    elif selection.share:
+        kept, apart = _split(parts[0].annotations, selection.share, seed, "selection")
+        config, collection = (
+            _labelled(data, data.split),
+            read_collection(_labelled(data, data.split)),
+        )
+        chosen = (config, collection, _select(parts[0], apart))
+        parts[0] = _select(parts[0], kept)
+    rows = [part.annotations for part in parts]
+    checked = [
+        _checked(entry, rows, what, allow_overlap)
+        for entry, what in ((held_out, "validation"), (chosen, "selection"))
+    ]
+    if held_out and chosen:
+        check_separate(
+            chosen[2].annotations,
+            held_out[2].annotations,
+            split="validation",
+            allow_overlap=allow_overlap,
+        )
+    said += [line for entry in checked if entry for line in entry.remarks]
+    training = _prepared(parts, method, data, said)
+    groups = sorted({key for row in rows for key in row.keys})
+    return Rows(training, tuple(groups), checked[0], checked[1], tuple(said))
+
+
+def _training_rows(data: TrainDataConfig, seed: int, said: list[str]) -> LabelledImages:
+    images, line = read_collection(data).open_images().to_train_on()
+    said += [line] if line else []
+    if data.share < 1:
+        _, some = _split(images.annotations, data.share, seed, "share")
+        images = _select(images, some)
+        said.append(f"data.share {data.share}: {len(images)} images are used")
+    return images
+
+
+def _config_of(validation: HeldOutConfig, data: TrainDataConfig) -> LabelledConfig:
+    try:
+        return validation.labelled(data)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _labelled(data: TrainDataConfig, split: str | None) -> LabelledConfig:
+    return LabelledConfig(
+        kind=data.kind, root=data.root, split=split, track=data.track, synthetic=data.synthetic
+    )
+
+
+def _open(config: LabelledConfig) -> tuple[LabelledConfig, Collection, LabelledImages]:
+    collection = read_collection(config)
+    return config, collection, collection.open_images()
+
+
+def _split(
+    annotations: Annotations, share: float, seed: int, purpose: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows of most groups, and those of a share of them (at least one), drawn by their names.
+
+    Raises:
+        UserError: there are not two groups.
+    """
+    groups = np.array(annotations.groups)
+    names = np.unique(groups)
+    if len(names) < 2:
+        raise UserError(
+            f"{len(names)} {annotations.grouped_by}, expected at least 2 to hold a share of"
+            f" {share} out"
+        )
+    draws = uniform(seed=seed, epoch=0, ids=sample_ids(names.tolist()), purpose=purpose, draws=1)[
+        :, 0
+    ]
+    count = min(len(names) - 1, max(1, round(share * len(names))))
+    apart = np.isin(groups, names[np.argsort(draws)[:count]])
+    return np.flatnonzero(~apart), np.flatnonzero(apart)
+
+
+def _select(images: LabelledImages, rows: NDArray[np.int64]) -> LabelledImages:
+    return LabelledImages(Selection(images.source, rows), images.annotations.select(rows))
+
+
+def _checked(
+    entry: tuple[LabelledConfig, Collection, LabelledImages] | None,
+    training: Sequence[Annotations],
+    what: str,
+    allow_overlap: bool,
+) -> HeldOut | None:
+    """Held-out rows that are known not to be trained on."""
+    if entry is None:
+        return None
+    config, collection, images = entry
+    remarks = list[str]()
+    for rows in training:
+        for line in check_separate(
+            rows, images.annotations, split=what, allow_overlap=allow_overlap
+        ):
+            remarks += [] if line in remarks else [line]
+    return HeldOut(config, collection, images, tuple(remarks))
+
+
+def look_alike(training: LabelledImages | LabelledMixture, held_out: HeldOut) -> tuple[str, ...]:
+    """Lines on held-out pictures that are among the training pictures; drawn ones are not."""
+    if held_out.config.kind == SYNTHETIC or not isinstance(training, LabelledImages):
+        return ()
+    return equal_images(training, held_out.images)
+
+
+def _prepared(
+    parts: Sequence[LabelledImages], method: Method, data: TrainDataConfig, said: list[str]
+) -> LabelledImages | LabelledMixture:
+    """The training rows in the model's spaces, without those that teach it nothing."""
+    labels, useful = method.labels, list[LabelledImages]()
+    for part in parts:
+        own = part.targets
+        converted = part.in_spaces(
+            labels.expressions or own.expression_space,
+            labels.action_units or own.action_unit_space,
+            data.mapping,
+        )
+        known = np.flatnonzero(_labelled_rows(converted.targets, method.trained_tasks))
+        if len(known) < len(converted):
+            said.append(
+                f"{len(converted) - len(known)} of {len(converted)} images have no label of"
+                f" {', '.join(method.trained_tasks)} and are left out"
+            )
+        useful.append(converted if len(known) == len(converted) else _select(converted, known))
+    _refuse_unlabelled_tasks([part.targets for part in useful], method, data)
+    if len(useful) == 1 and not method.balanced:
+        return useful[0]
+    entries = [entry for part in useful for entry in _balanced(part, method.balanced)]
+    space, units = useful[0].targets.expression_space, useful[0].targets.action_unit_space
+    return LabelledMixture(entries, space, units)
+
+
+def _labelled_rows(targets: Targets, tasks: Sequence[str]) -> NDArray[np.bool_]:
+    found = np.zeros(len(targets), np.bool_)
+    for task in tasks:
+        valid = getattr(targets, f"{task}_valid")
+        found |= valid if valid.ndim == 1 else valid.any(1)
+    return found
+
+
+def _refuse_unlabelled_tasks(
+    targets: Sequence[Targets], method: Method, data: TrainDataConfig
+) -> None:
+    for task in method.trained_tasks:
+        if not any(getattr(part, f"{task}_valid").any() for part in targets):
+            raise UserError(
+                f"data.kind {data.kind}, split {data.split}: no label of {task} that the model has"
+                f" columns for, expected some; losses.{task} 0 leaves the task out"
+            )
+
+
+def _balanced(part: LabelledImages, balanced: bool) -> list[tuple[LabelledImages, float]]:
+    """The images by expression, each with the passes that make expressions equally frequent."""
+    if not balanced:
+        return [(part, 1.0)]
+    space = part.targets.expression_space
+    found = []
+    for name, passes in balanced_passes(part.targets).items():
+        rows = np.flatnonzero(
+            part.targets.expression_valid & (part.targets.expression == space.index(name))
+        )
+        found.append((_select(part, rows), passes))
+    return found

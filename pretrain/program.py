@@ -1,0 +1,41 @@
+"""What the two training programs do around a run: parse, run, end with one line and a code."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from pretrain.engine.config import parse_config
+from pretrain.engine.signals import EXIT_STOPPED
+from pretrain.errors import UserError
+
+Config = TypeVar("Config")
+
+#: What a disk can do to any write (trackers write for themselves).
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
+
+
+def run_program(config_class: type[Config], run: Callable[[Config], bool], program: str) -> int:
+    """Parses a config and carries its run out.
+
+    Args:
+        config_class: of the config.
+        run: does the work; True when it is complete, False after a stop signal.
+        program: how it is called, for ``--help``.
+
+    Returns:
+        0 when the run is complete, 75 after a stop signal (saved, go on with ``--resume auto``),
+        2 for an error, which is one line.
+    """
+    try:
+        return 0 if run(parse_config(config_class, None, program)) else EXIT_STOPPED
+    except UserError as error:
+        message = str(error)
+    except OSError as error:
+        if error.errno not in _DISK_FAULTS:
+            raise
+        message = f"{error.filename or 'disk'}: {error.strerror}"
+    print(f"error: {message}", file=sys.stderr)
+    return 2
