@@ -28,12 +28,20 @@ class DescribeConfig:
     Attributes:
         data: the collection; without data.split every split of it that is there.
         images: look for the listed images; false is faster where there are many, far away.
+        near_duplicates: look for images that two splits share under whatever name: equal files, and
+            pictures that look alike, among up to 20,000 a split, evenly spaced; takes minutes.
         out: JSON file for the same numbers; null only prints.
     """
 
     data: LabelledConfig = field(default_factory=LabelledConfig)
     images: bool = True
+    near_duplicates: bool = False
     out: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses to compare images that are not looked for."""
+        if self.near_duplicates and not self.images:
+            raise ValueError("images False with near_duplicates, expected true")
 
 
 def read_splits(config: LabelledConfig) -> tuple[list[Collection], dict[str, str]]:
@@ -70,7 +78,9 @@ def describe_collection(config: DescribeConfig) -> tuple[Description, dict[str, 
         UserError: something the user can mend; its message is one line.
     """
     collections, missing = read_splits(config.data)
-    found = describe(collections, missing, look=config.images)
+    found = describe(
+        collections, missing, look=config.images, near_duplicates=config.near_duplicates
+    )
     data = config.data
     about = {"kind": data.kind, "root": data.root, "track": data.track}
     return found, about | {"drawn": collections[0].drawn} | found.to_json()

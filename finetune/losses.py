@@ -1,13 +1,15 @@
 """Losses as pure functions: each gives the sum over the rows that count, and how many those are.
 
 Whoever trains divides by the number of rows of the whole step, so that an update does not depend on
-how its images were split. Nothing that counts gives a sum of 0 whose gradient is 0. Labels are only
-read.
+how its images were split. Nothing that counts gives a sum of 0 whose gradient is 0. What is not
+valid may be anything, NaN included, in labels as in answers: it reaches neither value nor gradient.
+Labels are only read. Sums are float32, or float64 of float64, whatever the model computes in.
 
-Two things are exempt, since they are no sum over rows: batch norms, which DAN has, and
-:func:`partition_loss`, a logarithm of a mean over the micro-batch.
+Three things are exempt, since they are no sum over rows: batch norms, which DAN has;
+:func:`partition_loss`, a logarithm of a mean over the micro-batch; :func:`ccc_loss`, a ratio of its
+moments.
 
-Shapes: B batch, K expressions, H heads, F width of the features.
+Shapes: B batch, K expressions, A action units, H heads, F width of the features.
 """
 
 from __future__ import annotations
@@ -19,20 +21,110 @@ from torch import Tensor
 #: Added to a variance that is divided by: heads that agree to the last bit give a finite loss.
 _SMALLEST_VARIANCE = 1e-8
 
+#: Of valence or arousal: below it all values are one, since float32 has no finite gradient of their
+#: concordance. Their standard deviation is then under 1e-15.
+_SMALLEST_SPREAD = 1e-30
 
-def cross_entropy(logits: Tensor, expression: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+
+def ccc_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Concordance of valence, or of arousal: n (1 - CCC) of the n rows that have it.
+
+    The CCC is that of the metric (:meth:`finetune.tallies.Moments.ccc`): moments of the population,
+    0 where a series is constant. A constant prediction still has the gradient that makes it follow
+    the target. Fewer than two rows have no concordance: sum and count are 0.
+
+    Exempt: n times the loss of this micro-batch, so an update depends on how its images were split.
+    Source: Lin 1989, "A concordance correlation coefficient to evaluate reproducibility".
+
+    Args:
+        prediction: [B], B at least 1.
+        target: [B] in [-1, 1].
+        valid: [B] bool.
+
+    Returns:
+        (sum, count), scalars; the sum is in [0, 2 n].
+    """
+    count = valid.sum()
+    n = count.clamp(min=1)
+    x = _wide(prediction).where(valid, 0)
+    y = target.to(x.dtype).where(valid, 0)
+    # The difference of means is that of the raw values; moments are counted from one of the values,
+    # so that those of a constant are 0 to the last bit.
+    gap = (x - y).sum() / n
+    some = valid.int().argmax(0, keepdim=True)
+    x, y = ((values - values.detach()[some]).where(valid, 0) for values in (x, y))
+    x, y = ((values - values.sum() / n).where(valid, 0) for values in (x, y))
+    spread = (x.square() + y.square()).sum() / n + gap.square()
+    agreement = 2 * (x * y).sum() / n
+    loss = 1 - agreement / spread.where(spread > _SMALLEST_SPREAD, 1)
+    enough = count >= 2
+    return (count * loss).where(enough, 0), count.where(enough, 0)
+
+
+def binary_cross_entropy(
+    logits: Tensor, action_units: Tensor, valid: Tensor, positive_weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Binary cross-entropy of the action units over the entries that have a label.
+
+    A row counts once for each of its labelled units.
+
+    Args:
+        logits: [B, A].
+        action_units: [B, A], 0 or 1; anything where it is not valid.
+        valid: [B, A] bool.
+        positive_weight: [A], what an entry in which the unit is there counts in the sum, as torch's
+            ``pos_weight``; None: 1. The count does not depend on it.
+
+    Returns:
+        (sum, count), scalars.
+    """
+    known = _wide(logits).where(valid, 0)
+    entries = F.binary_cross_entropy_with_logits(
+        known,
+        action_units.where(valid, 0).to(known.dtype),
+        pos_weight=None if positive_weight is None else positive_weight.to(known.dtype),
+        reduction="none",
+    )  # [B, A]
+    return entries.where(valid, 0).sum(), valid.sum()
+
+
+def cross_entropy(
+    logits: Tensor, expression: Tensor, valid: Tensor, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Cross-entropy of the expression over rows that have one.
 
     Args:
         logits: [B, K].
         expression: [B] int64 indices; anything where it is not valid.
         valid: [B] bool.
+        weight: [K], what a row of each expression counts in the sum; None: 1. The count stays the
+            number of valid rows: let the weights have mean 1 over the rows of the training set.
 
     Returns:
         (sum, count), scalars.
     """
-    rows = F.cross_entropy(logits, expression.where(valid, 0), reduction="none")  # [B]
-    return rows.where(valid, 0).sum(), valid.sum()
+    return _cross_entropy(logits, expression.where(valid, 0), valid, weight)
+
+
+def soft_cross_entropy(
+    logits: Tensor, votes: Tensor, valid: Tensor, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the shares of raters over rows that have them.
+
+    Of one expression that has all votes it is :func:`cross_entropy`.
+
+    Args:
+        logits: [B, K].
+        votes: [B, K], each row adds up to 1; anything where it is not valid.
+        valid: [B] bool.
+        weight: [K], what a vote for each expression counts in the sum, as for
+            :func:`cross_entropy`.
+
+    Returns:
+        (sum, count), scalars.
+    """
+    shares = votes.where(valid[:, None], 0).to(_wide(logits).dtype)
+    return _cross_entropy(logits, shares, valid, weight)
 
 
 def affinity_loss(
@@ -53,7 +145,8 @@ def affinity_loss(
     Returns:
         (sum, count), scalars.
     """
-    distance = (features - centres[expression.where(valid, 0)]).square().sum(1)  # [B]
+    known = _wide(features).where(valid[:, None], 0)
+    distance = (known - centres[expression.where(valid, 0)]).square().sum(1)  # [B]
     spread = centres.var(0).sum()
     return (distance.where(valid, 0) / spread).sum(), valid.sum()
 
@@ -71,6 +164,21 @@ def partition_loss(heads: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         (sum, count), scalars.
     """
-    variance = heads.var(1).mean()
+    variance = _wide(heads).var(1).mean()
     loss = torch.log1p(heads.shape[1] / (variance + _SMALLEST_VARIANCE))
     return len(heads) * loss, torch.tensor(len(heads), device=heads.device)
+
+
+def _cross_entropy(
+    logits: Tensor, classes: Tensor, valid: Tensor, weight: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Of classes [B] or of shares [B, K], both clean where they are not valid."""
+    known = _wide(logits).where(valid[:, None], 0)
+    weight = None if weight is None else weight.to(known.dtype)
+    rows = F.cross_entropy(known, classes, weight=weight, reduction="none")  # [B]
+    return rows.where(valid, 0).sum(), valid.sum()
+
+
+def _wide(values: Tensor) -> Tensor:
+    """At least float32: sums of bfloat16 keep three digits."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -212,7 +212,7 @@ class Finetuning(Run[FinetuneConfig]):
         for line in self.rows.said:
             say(line)
         if self.rows.validation and not self.first_step:
-            for line in look_alike(self.rows.training, self.rows.validation):
+            for line in look_alike(self.rows, self.rows.validation):
                 say(line)
 
     def looks(self) -> Sequence[tuple[float | None, Look]]:

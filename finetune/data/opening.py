@@ -16,12 +16,14 @@ from finetune.data import (
     emotionet,
     fer2013,
     ferplus,
+    folder,
     lsd,
     manifest,
     raf_au,
     rafdb,
     synthetic,
 )
+from finetune.data import list as listed
 from finetune.data.annotations import AnnotationError, Annotations
 from finetune.data.columns import WHOLE
 from finetune.data.config import SYNTHETIC, LabelledConfig
@@ -33,7 +35,7 @@ _USUAL = ("validation", "test", WHOLE)
 
 _MODULES: Sequence[ModuleType] = (
     *(synthetic, manifest, aff_wild2_mtl, aff_wild2_video, lsd, affectnet, rafdb, ferplus),
-    *(fer2013, ckplus, disfa, afew_va, raf_au, emotionet),
+    *(fer2013, ckplus, disfa, afew_va, raf_au, emotionet, folder, listed),
 )
 
 #: Readers by the name that ``data.kind`` has for them.
@@ -86,6 +88,7 @@ def read_collection(config: LabelledConfig) -> Collection:
     Raises:
         KindError: no such kind, or a track that does not belong to it.
         AnnotationError: a file that is missing or is not as its format says.
+        SourceError: a folder without images, of kind folder.
     """
     splits = splits_of(config)
     split = config.split or next(name for name in _USUAL if name in splits)
@@ -104,8 +107,8 @@ def read_collection(config: LabelledConfig) -> Collection:
     if not root.is_dir():
         got = "a file" if root.exists() else "no such folder"
         raise AnnotationError(root, None, got, f"the folder of a collection of kind {config.kind}")
-    track = () if config.track is None else (config.track,)
-    found: Annotations = reader.read(root, split, *track)
+    more = [each for each in (config.track, config.listing) if each is not None]
+    found: Annotations = reader.read(root, split, *more)
 
     def open_images() -> LabelledImages:
         paths, absent = find_images(root, reader.IMAGE_ROOTS, found.images)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from finetune.data.images import LabelledImages
+from finetune.data.look_alikes import Likeness, likenesses, look_at
 from finetune.data.opening import Collection
 from finetune.data.published import PUBLISHED
 from finetune.describing.overlaps import Overlap, overlaps
@@ -13,6 +15,9 @@ from finetune.describing.summary import Comparison, Summary, compare, summarise
 
 #: Absent images that are named.
 _NAMED = 3
+
+#: Images of a split that are compared with those of the others.
+_COMPARED = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,7 @@ class Description:
         images: of the splits; empty: nobody looked for them.
         shared: what two splits share.
         comparable: what could be compared: images, videos, recordings, subjects.
+        alike: images of two splits, by what they show; empty: nobody compared them.
         compared: published counts beside ours, by split.
         sources: of the published counts, by split.
     """
@@ -51,6 +57,7 @@ class Description:
     images: Mapping[str, ListedImages]
     shared: Sequence[Overlap]
     comparable: tuple[str, ...]
+    alike: Sequence[Likeness]
     compared: Mapping[str, Sequence[Comparison]]
     sources: Mapping[str, str]
 
@@ -63,6 +70,7 @@ class Description:
             "images": {name: asdict(images) for name, images in self.images.items()},
             "shared": [asdict(overlap) for overlap in self.shared],
             "comparable": list(self.comparable),
+            "alike": [asdict(likeness) for likeness in self.alike],
             "published": {
                 "agree": sum(c.agrees for c in every),
                 "of": len(every),
@@ -76,7 +84,11 @@ class Description:
 
 
 def describe(
-    collections: Sequence[Collection], missing: Mapping[str, str], *, look: bool
+    collections: Sequence[Collection],
+    missing: Mapping[str, str],
+    *,
+    look: bool,
+    near_duplicates: bool = False,
 ) -> Description:
     """Counts everything.
 
@@ -84,23 +96,28 @@ def describe(
         collections: splits of one collection.
         missing: splits that are not there, and why.
         look: for the image files; takes a while where there are many.
+        near_duplicates: compare what images show, if they are looked for; takes minutes.
     """
     published = {c.split: PUBLISHED.get((c.kind, c.split)) for c in collections}
     splits = {c.split: summarise(c.annotations) for c in collections}
     shared, comparable = overlaps({c.split: c.annotations for c in collections})
+    opened = {c.split: c.open_images() for c in collections} if look else {}
+    alike = list[Likeness]()
+    if near_duplicates and len(opened) > 1:
+        alike = likenesses({name: look_at(found, _COMPARED) for name, found in opened.items()})
     return Description(
         splits=splits,
         missing=missing,
-        images={c.split: _images(c) for c in collections} if look else {},
+        images={name: _images(found) for name, found in opened.items()},
         shared=shared,
         comparable=comparable,
+        alike=alike,
         compared={name: compare(summary, published[name]) for name, summary in splits.items()},
         sources={name: found.source for name, found in published.items() if found},
     )
 
 
-def _images(collection: Collection) -> ListedImages:
-    found = collection.open_images()
+def _images(found: LabelledImages) -> ListedImages:
     names = tuple(dict.fromkeys(found.names[row] for row in found.absent))
     return ListedImages(
         listed=len(found),

@@ -36,6 +36,7 @@ def text(description: Description, heading: str) -> str:
         _affect(description),
         _images(description),
         _shared(description),
+        _alike(description),
         _agreement(description),
     ]
     return "\n\n".join(block for block in blocks if block)
@@ -156,6 +157,17 @@ def _shared(description: Description) -> str:
         f" ({_first(found.names, len(found.names))})"
         for found in description.shared
     )
+
+
+def _alike(description: Description) -> str:
+    lines = list[str]()
+    for found in description.alike:
+        same, like = found.line(same_file=True), found.line(same_file=False)
+        lines += [f"LEAK: {same}"] if same else []
+        lines += [like] if like else []
+        if not found.pairs:
+            lines.append(f"no image of {found.other} looks like one of {found.one}{found.counted}")
+    return "\n".join(lines)
 
 
 def _agreement(description: Description) -> str:

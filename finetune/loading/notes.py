@@ -9,7 +9,7 @@ from typing import Any
 
 from finetune.models.label_spaces import LabelSpaces
 
-_TEXTS = ("trained_on", "training_groups")
+_TEXTS = ("trained_on", "training_groups", "tasks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,8 @@ class ModelNotes:
             included; None: unknown.
         training_groups: the groups of rows (:mod:`finetune.data.groups`) whose labels it was
             trained on; None: unknown.
+        tasks: those that it was trained for, of valence_arousal, expression and action_units; the
+            other heads answer by chance. None: all that it answers.
     """
 
     thresholds: Mapping[str, float] | None = None
@@ -33,6 +35,7 @@ class ModelNotes:
     action_unit_weights: Mapping[str, float] | None = None
     trained_on: tuple[str, ...] | None = None
     training_groups: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -53,6 +56,11 @@ class ModelNotes:
 
     def problem(self, labels: LabelSpaces) -> str | None:
         """What of this cannot be of a model with these labels, in words; None: nothing."""
+        if self.tasks is not None:
+            answered = _answered(labels)
+            known = not isinstance(self.tasks, str) and set(self.tasks) <= set(answered)
+            if not (known and self.tasks and len(set(self.tasks)) == len(self.tasks)):
+                return f"tasks {self.tasks!r}, expected some of {', '.join(answered)}"
         units = labels.action_units.names if labels.action_units else ()
         classes = labels.expressions.classes if labels.expressions else ()
         for key, names, highest in (
@@ -73,6 +81,16 @@ class ModelNotes:
                     within = "in [0, 1]" if highest == 1 else "0 or more"
                     return f"{key} of {name} {value!r}, expected a number {within}"
         return None
+
+
+def _answered(labels: LabelSpaces) -> list[str]:
+    """The tasks that a model with these labels answers."""
+    answers = {
+        "valence_arousal": labels.valence_arousal,
+        "expression": labels.expressions,
+        "action_units": labels.action_units,
+    }
+    return [task for task, answer in answers.items() if answer]
 
 
 def _texts(values: Iterable[Any]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from finetune.batches import LabelledBatch
+from finetune.label_weights import ACTION_UNIT_WEIGHTS, EXPRESSION_WEIGHTS
 from finetune.labels import Predictions
 from finetune.losses import binary_cross_entropy, ccc_loss, cross_entropy, soft_cross_entropy
 from finetune.models.affect import AffectModel
@@ -54,8 +55,8 @@ class LossConfig:
         if min(weights) < 0 or max(weights) == 0:
             raise ValueError(f"weights {weights}, expected 0 or more and one above")
         for name, known in (
-            ("expression_weights", ("none", "balanced", "sqrt")),
-            ("action_unit_weights", ("none", "balanced")),
+            ("expression_weights", EXPRESSION_WEIGHTS),
+            ("action_unit_weights", ACTION_UNIT_WEIGHTS),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,7 @@ class Rows:
     Attributes:
         training: in the model's label spaces.
         groups: the groups of the training rows.
+        parts: the same rows by collection, as they were read.
         validation: what is scored in the end; None: nothing.
         selection: what the best weights are chosen on; None: nothing.
         said: lines for the log.
@@ -53,6 +54,7 @@ class Rows:
 
     training: LabelledImages | LabelledMixture
     groups: tuple[str, ...]
+    parts: tuple[LabelledImages, ...]
     validation: HeldOut | None
     selection: HeldOut | None
     said: tuple[str, ...]
@@ -95,22 +97,15 @@ def open_rows(
         )
         chosen = (config, collection, _select(parts[0], apart))
         parts[0] = _select(parts[0], kept)
-    rows = [part.annotations for part in parts]
-    checked = [
-        _checked(entry, rows, what, allow_overlap)
-        for entry, what in ((held_out, "validation"), (chosen, "selection"))
-    ]
-    if held_out and chosen:
-        check_separate(
-            chosen[2].annotations,
-            held_out[2].annotations,
-            split="validation",
-            allow_overlap=allow_overlap,
-        )
-    said += [line for entry in checked if entry for line in entry.remarks]
+    against = {"the training rows": parts[0].annotations}
+    choosing = _checked(chosen, against, "selection", data, allow_overlap)
+    if chosen:
+        against["the selection rows"] = chosen[2].annotations
+    scored = _checked(held_out, against, "validation", data, allow_overlap)
+    said += [line for entry in (choosing, scored) if entry for line in entry.remarks]
     training = _prepared(parts, method, data, said)
-    groups = sorted({key for row in rows for key in row.keys})
-    return Rows(training, tuple(groups), checked[0], checked[1], tuple(said))
+    groups = sorted({key for part in parts for key in part.annotations.keys})
+    return Rows(training, tuple(groups), tuple(parts), scored, choosing, tuple(said))
 
 
 def _training_rows(data: TrainDataConfig, seed: int, said: list[str]) -> LabelledImages:
@@ -170,28 +165,32 @@ def _select(images: LabelledImages, rows: NDArray[np.int64]) -> LabelledImages:
 
 def _checked(
     entry: tuple[LabelledConfig, Collection, LabelledImages] | None,
-    training: Sequence[Annotations],
+    against: Mapping[str, Annotations],
     what: str,
+    data: TrainDataConfig,
     allow_overlap: bool,
 ) -> HeldOut | None:
-    """Held-out rows that are known not to be trained on."""
+    """Held-out rows that are known not to be trained, or chosen, on.
+
+    Names of another collection mean other people and recordings, and are not compared.
+    """
     if entry is None:
         return None
     config, collection, images = entry
     remarks = list[str]()
-    for rows in training:
-        for line in check_separate(
-            rows, images.annotations, split=what, allow_overlap=allow_overlap
-        ):
-            remarks += [] if line in remarks else [line]
+    if (config.kind, config.root) == (data.kind, data.root):
+        for name, rows in against.items():
+            remarks += check_separate(
+                rows, images.annotations, split=what, allow_overlap=allow_overlap, against=name
+            )
     return HeldOut(config, collection, images, tuple(remarks))
 
 
-def look_alike(training: LabelledImages | LabelledMixture, held_out: HeldOut) -> tuple[str, ...]:
+def look_alike(rows: Rows, held_out: HeldOut) -> tuple[str, ...]:
     """Lines on held-out pictures that are among the training pictures; drawn ones are not."""
-    if held_out.config.kind == SYNTHETIC or not isinstance(training, LabelledImages):
+    if held_out.config.kind == SYNTHETIC:
         return ()
-    return equal_images(training, held_out.images)
+    return tuple(line for part in rows.parts for line in equal_images(part, held_out.images))
 
 
 def _prepared(

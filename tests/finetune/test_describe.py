@@ -7,6 +7,7 @@ from pathlib import Path
 import full_size
 import pytest
 from label_files import TREES, lay_out, write
+from pictures import encoded
 from programs import run
 
 from finetune import describe
@@ -154,7 +155,7 @@ def test_one_split_alone_is_compared_with_none(root, tmp_path, monkeypatch, caps
     assert "no two splits" not in text
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "synthetic"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("synthetic", "list")])
 def test_a_folder_without_any_split_is_refused_on_one_line(tmp_path, monkeypatch, capsys, kind):
     track = ("--data.track", "AU") if kind == "aff_wild2_video" else ()
     arguments = ("--data.kind", kind, "--data.root", tmp_path, *track)
@@ -177,6 +178,10 @@ def test_a_folder_without_any_split_is_refused_on_one_line(tmp_path, monkeypatch
         (("--data.kind", "lsd", "--data.root", "setup.cfg"), "setup.cfg: "),
         (("--table", "t"), "--table: unknown key"),
         (("--images", "perhaps"), "--images: "),
+        (
+            ("--images", "false", "--near_duplicates", "true"),
+            "--images False with near_duplicates, expected true",
+        ),
     ],
 )
 def test_wrong_options_are_one_line(monkeypatch, capsys, tmp_path, arguments, expected):
@@ -245,6 +250,49 @@ def test_images_are_looked_for_in_their_folders_unless_told_not_to(
     found, text = record(monkeypatch, capsys, tmp_path, *MTL, root, "--images", "false")
     assert found["images"] == {}
     assert "listed images" not in text
+
+
+def test_images_that_two_splits_share_under_other_names_are_found_if_asked_for(
+    tmp_path, monkeypatch, capsys
+):
+    root = tmp_path / "root"
+    splits = {
+        "train": {"a.png": encoded(1), "b.png": encoded(2), "gone.png": None},
+        "validation": {"c.png": encoded(2), "d.jpg": encoded(1, side=48, kind="JPEG")},
+        "test": {"e.png": encoded(3), "f.png": b"torn"},
+    }
+    for split, images in splits.items():
+        write(root / f"{split}.csv", "image\n" + "".join(f"{name}\n" for name in images))
+        for name, content in images.items():
+            if content is not None:
+                write(root / name, content)
+    data = ("--data.kind", "manifest", "--data.root", root)
+    found, text = record(monkeypatch, capsys, tmp_path, *data)
+    assert found["alike"] == []
+    assert "look" not in text
+    found, text = record(monkeypatch, capsys, tmp_path, *data, "--near_duplicates", "true")
+    train, *others = found["alike"]
+    same, like = train.pop("pairs")
+    assert train == {"one": "train", "other": "validation", "compared": [2, 2], "of": [2, 2]}
+    assert same == {"image": "c.png", "like": "b.png", "same_file": True, "bits": 0}
+    assert (like["image"], like["like"], like["same_file"]) == ("d.jpg", "a.png", False)
+    assert [(o["one"], o["other"], o["compared"], o["of"], o["pairs"]) for o in others] == [
+        ("train", "test", [2, 1], [2, 2], []),
+        ("validation", "test", [2, 1], [2, 2], []),
+    ]
+    lines = text.splitlines()
+    assert (
+        "LEAK: images of validation that are files of train: 1 (c.png = b.png); compared 2 of 2"
+        " with 2 of 2"
+    ) in lines
+    assert (
+        f"images of validation that look like images of train: 1 (d.jpg ~ a.png, {like['bits']}"
+        " bits apart); compared 2 of 2 with 2 of 2"
+    ) in lines
+    assert "no image of test looks like one of validation; compared 1 of 2 with 2 of 2" in lines
+    arguments = (*data, "--near_duplicates", "true", "--data.split", "train")
+    found, _ = record(monkeypatch, capsys, tmp_path, *arguments)
+    assert found["alike"] == []
 
 
 @pytest.mark.parametrize("kind", TREES)

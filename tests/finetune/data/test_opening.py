@@ -26,7 +26,8 @@ def refusal(config):
 
 
 def test_every_kind_has_a_tree_here():
-    assert {tree.kind for tree in EVERY.values()} | {"synthetic"} == set(KINDS)
+    without_labels = {"folder", "list"}  # tests of their own
+    assert {tree.kind for tree in EVERY.values()} | {"synthetic"} | without_labels == set(KINDS)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -188,6 +189,13 @@ def test_a_root_goes_with_every_kind_but_drawn_faces():
         LabelledConfig(kind="lsd")
     with pytest.raises(ValueError, match="root 'x' with kind 'synthetic', expected none"):
         LabelledConfig(root="x")
+
+
+def test_a_list_goes_with_kind_list_alone():
+    with pytest.raises(ValueError, match="list None with kind 'list', expected a file"):
+        LabelledConfig(kind="list", root="x")
+    with pytest.raises(ValueError, match=r"list 'a.txt' with kind 'folder', expected none"):
+        LabelledConfig(kind="folder", root="x", list="a.txt")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,209 @@
+"""What a model says of a list of images, each once and in order, on any number of processes.
+
+Shapes: n images of the list, B batch, K expressions, A action units.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from finetune.data.columns import shown
+from finetune.labels import Floats
+from finetune.models.affect import AffectModel
+from finetune.predicting.batches import Batch, batches
+from pretrain.data.sources import Source
+from pretrain.engine.runtime import Runtime
+from pretrain.engine.signals import Interrupted, StopSignal
+from pretrain.errors import UserError
+
+_AFFECT, _EXPRESSION, _UNITS = "valence_arousal", "expression", "action_units"
+
+
+class PredictionError(UserError):
+    """Images of which nothing can be said, or a model that says nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """Predictions of n images. The row of an image that cannot be read is NaN in every task.
+
+    Attributes:
+        valence_arousal: [n, 2] in [-1, 1]; None: the model does not answer it.
+        expression: [n, K] probabilities that add up to 1; None: likewise.
+        action_units: [n, A] probabilities; None: likewise.
+        bad: why an image cannot be read, by its name in the list.
+        elongated: how many images are wider or taller than 1.6 : 1, and so hardly face crops.
+    """
+
+    valence_arousal: Floats | None
+    expression: Floats | None
+    action_units: Floats | None
+    bad: Mapping[str, str]
+    elongated: int
+
+
+@dataclass
+class _Part:
+    """What came of one batch: answers [B, columns] by task, float32."""
+
+    index: int
+    answers: dict[str, Tensor]
+    bad: list[tuple[int, str]]
+    elongated: int
+
+
+def predict(
+    model: AffectModel,
+    images: Source,
+    *,
+    runtime: Runtime,
+    batch_size: int,
+    workers: int,
+    flip: bool = False,
+    show_progress: bool = False,
+    timeout_seconds: float = 600,
+    stop: StopSignal | None = None,
+) -> Answers:
+    """Asks a model about every image of a list. All processes take part and get all answers.
+
+    Of an image the model sees the largest square in its middle, at its own size. Batches are cut
+    from the list, whatever the number of processes, and the last one is filled up: an answer
+    depends on the batch size (by rounding), on nothing else that a launcher may change but the
+    threads of a CPU.
+
+    Args:
+        model: whole, on the runtime's device. It is in evaluation mode meanwhile, and afterwards
+            in the mode that it was in.
+        images: the list.
+        runtime: the processes, and the precision.
+        batch_size: B, images that the model sees at once.
+        workers: loader processes of each process; 0 loads in this one.
+        flip: the mean of the answers for an image and for its mirror image.
+        show_progress: a bar on the main process, where standard error is a terminal.
+        timeout_seconds: how long to wait for the loader processes.
+        stop: ends it between two batches, on all processes; None: nothing does.
+
+    Raises:
+        PredictionError: no image can be read, an answer is no number, or the device has too little
+            memory.
+        UserError: the source's.
+        Interrupted: a process got a stop signal.
+    """
+    n = len(images.names)
+    count = math.ceil(n / batch_size)
+    loaded = batches(
+        images,
+        range(runtime.rank, count, runtime.world_size),
+        image_size=model.config.image_size,
+        batch_size=batch_size,
+        workers=workers,
+        pin_memory=runtime.device.type == "cuda",
+        timeout_seconds=timeout_seconds,
+    )
+    hidden = None if show_progress and runtime.is_main else True
+    bar = tqdm(total=n, unit="image", disable=hidden, leave=False, file=sys.stderr)
+    parts: list[_Part] = []
+    with closing(loaded), bar, _evaluating(model), torch.inference_mode():
+        for first in range(0, count, runtime.world_size):
+            failure: UserError | None = None
+            try:
+                # The last round may have no batch for this process.
+                if (batch := next(loaded, None)) is not None:
+                    answers = _answer(model, batch, runtime, flip)
+                    parts.append(_Part(first + runtime.rank, answers, batch.bad, batch.elongated))
+            except UserError as error:
+                failure = error
+            except torch.OutOfMemoryError:
+                failure = PredictionError(
+                    f"batch_size {batch_size}: more than the memory of {runtime.device}, expected"
+                    " fewer images"
+                )
+            _agree(runtime, stop, failure)
+            bar.update(min(runtime.world_size * batch_size, n - first * batch_size))
+    for part in parts:
+        part.answers = {task: values.cpu() for task, values in part.answers.items()}
+    whole = sorted(runtime.collect(parts), key=lambda part: part.index)
+    return _put_together(whole, images, batch_size)
+
+
+@contextmanager
+def _evaluating(model: AffectModel) -> Iterator[None]:
+    """Evaluation mode inside; afterwards every part of the model is in the mode it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _answer(model: AffectModel, batch: Batch, runtime: Runtime, flip: bool) -> dict[str, Tensor]:
+    """[B, columns] by task, on the device: the GPU need not wait for us between batches."""
+    images = batch.images.to(runtime.device, non_blocking=True)
+    answers = _answer_once(model, images, runtime)
+    if flip:
+        mirrored = _answer_once(model, images.flip(-1), runtime)
+        answers = {task: (values + mirrored[task]) / 2 for task, values in answers.items()}
+    return answers
+
+
+def _answer_once(model: AffectModel, images: Tensor, runtime: Runtime) -> dict[str, Tensor]:
+    with runtime.autocast():
+        found = model(images)
+    answers = {}
+    if found.valence_arousal is not None:
+        answers[_AFFECT] = found.valence_arousal.float()
+    if found.expression_logits is not None:
+        answers[_EXPRESSION] = found.expression_logits.float().softmax(1)
+    if found.action_unit_logits is not None:
+        answers[_UNITS] = found.action_unit_logits.float().sigmoid()
+    return answers
+
+
+def _agree(runtime: Runtime, stop: StopSignal | None, failure: UserError | None) -> None:
+    """What ends one process ends all of them, alike."""
+    stopped, failed = runtime.agree([stop is not None and bool(stop.received), bool(failure)])
+    if failed:
+        raise runtime.collect([] if failure is None else [failure])[0]
+    if stopped:
+        raise Interrupted
+
+
+def _put_together(parts: list[_Part], images: Source, batch_size: int) -> Answers:
+    """The parts, in order, as one list."""
+    n = len(images.names)
+    reasons = {part.index * batch_size + row: reason for part in parts for row, reason in part.bad}
+    if len(reasons) == n:
+        raise PredictionError(
+            f"got no image that can be read among {n}, {shown(images.names[0])} ({reasons[0]})"
+            " for one, expected some"
+        )
+    found = {}
+    for task in parts[0].answers:
+        values = torch.cat([part.answers[task] for part in parts])[:n].double().numpy()
+        values[list(reasons)] = np.nan
+        if (lost := np.isnan(values).any(1)).sum() > len(reasons):
+            row = next(row for row in np.flatnonzero(lost).tolist() if row not in reasons)
+            raise PredictionError(
+                f"the model's {task} of {shown(images.names[row])} is no number, expected one: its"
+                " weights are broken, or the precision is too low"
+            )
+        found[task] = values
+    affect, expression = found.get(_AFFECT), found.get(_EXPRESSION)
+    return Answers(
+        valence_arousal=None if affect is None else affect.clip(-1, 1),
+        expression=None if expression is None else expression / expression.sum(1, keepdims=True),
+        action_units=found.get(_UNITS),
+        bad={images.names[row]: reason for row, reason in reasons.items()},
+        elongated=sum(part.elongated for part in parts),
+    )

@@ -1,0 +1,136 @@
+"""Listed images as whole batches, each image once and in the order of the list.
+
+Shapes: B batch, S pixels a side.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pretrain.data.images import BadImage
+from pretrain.data.loader import HungWorkersError, prepare_worker
+from pretrain.data.sources import Source
+from pretrain.data.transforms import apply_crop, central_square
+from pretrain.errors import UserError
+
+#: A picture whose longer side is more than this many times the shorter one is hardly a face crop.
+ELONGATED = 1.6
+
+_STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
+
+
+@dataclass
+class Batch:
+    """Some images of the list, one after another.
+
+    Attributes:
+        images: [B, 3, S, S] uint8; zeros in the row of a bad image, and after the end of the list.
+        bad: (row, reason) of images that cannot be read.
+        elongated: number of images of a shape above :data:`ELONGATED`.
+    """
+
+    images: Tensor
+    bad: list[tuple[int, str]]
+    elongated: int
+
+    def pin_memory(self) -> Batch:
+        """Called by the data loader, so that copies to a GPU overlap with its work."""
+        return Batch(self.images.pin_memory(), self.bad, self.elongated)
+
+
+class _CentralSquares(Dataset[Batch | UserError]):
+    """Batch i holds the images [i * B, (i + 1) * B), of each the largest square in its middle.
+
+    What a user can mend is returned instead of raised: raised in a worker, torch would put a
+    traceback into its message.
+    """
+
+    def __init__(self, source: Source, image_size: int, batch_size: int) -> None:
+        self.source, self.image_size, self.batch_size = source, image_size, batch_size
+
+    def __getitem__(self, index: int) -> Batch | UserError:
+        try:
+            return self._batch(index * self.batch_size)
+        except UserError as error:
+            return error
+
+    def _batch(self, first: int) -> Batch:
+        size = self.image_size
+        images = torch.zeros(self.batch_size, 3, size, size, dtype=torch.uint8)
+        bad, elongated = list[tuple[int, str]](), 0
+        for row in range(min(self.batch_size, len(self.source.names) - first)):
+            try:
+                pixels = self.source.image(first + row)
+            except BadImage as error:
+                bad.append((row, error.reason))
+                continue
+            aspect = self.source.aspect(first + row) or pixels.shape[1] / pixels.shape[0]
+            elongated += max(aspect, 1 / aspect) > ELONGATED
+            images[row] = apply_crop(pixels, central_square(aspect), size)
+        return Batch(images, bad, elongated)
+
+
+def batches(
+    source: Source,
+    which: Sequence[int],
+    *,
+    image_size: int,
+    batch_size: int,
+    workers: int,
+    pin_memory: bool,
+    timeout_seconds: float,
+) -> Generator[Batch, None, None]:
+    """Some batches of the list, in the order in which they are asked for.
+
+    ``close()`` ends the worker processes at once.
+
+    Args:
+        source: the images.
+        which: numbers of the batches.
+        image_size: S.
+        batch_size: B; the last batch of the list is filled up with zeros.
+        workers: loader processes; 0 loads in this one.
+        pin_memory: for copies to a GPU.
+        timeout_seconds: how long to wait for the loader processes.
+
+    Raises:
+        UserError: the source's, as it was raised, whichever process met it.
+        HungWorkersError: they gave no batch in time.
+    """
+    loader: DataLoader[Batch | UserError] = DataLoader(
+        _CentralSquares(source, image_size, batch_size),
+        sampler=which,
+        batch_size=None,  # an item is a whole batch
+        num_workers=workers,
+        pin_memory=pin_memory,
+        timeout=timeout_seconds if workers else 0,
+        worker_init_fn=prepare_worker,
+    )
+    # A worker inherits the mask with every thread it starts, before it can set one itself.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    try:
+        items = iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        for _ in which:
+            try:
+                item = next(items)
+            except RuntimeError as error:
+                if not str(error).startswith("DataLoader timed out"):
+                    raise
+                item = HungWorkersError(
+                    f"data workers gave no batch for {timeout_seconds:g} s, expected images that"
+                    " can be read"
+                )
+            if isinstance(item, UserError):
+                raise item
+            yield item
+    finally:
+        del items  # ends the workers now: an error's traceback keeps this frame, and them with it
