@@ -26,6 +26,10 @@ ALLOWED = {
         *("pretrain.errors", "pretrain.files"),
     ),
     "finetune/tallies": ("finetune.tallies", "finetune.labels", "pretrain.errors"),
+    "finetune/objectives": (
+        *("finetune.objectives", "finetune.batches", "finetune.losses", "finetune.label_weights"),
+        *("finetune.labels", "finetune.models", "pretrain.models"),
+    ),
     "finetune/models": ("finetune.models", "finetune.labels", "pretrain.models", "pretrain.errors"),
 }
 #: Modules that must be of use where torch is not installed.
@@ -34,7 +38,7 @@ WITHOUT_TORCH = (
     *("submission/*.py", "postprocessing/*.py", "reporting/*.py", "describing/*.py"),
 )
 #: Modules beside them that stand on torch.
-WITH_TORCH = ("load.py", "save.py", "losses.py", "predict.py")
+WITH_TORCH = ("load.py", "save.py", "losses.py", "predict.py", "batches.py", "train.py")
 #: A program that stands with its data; nothing imports it.
 PROGRAMS = {"contact_sheet.py": ("pretrain.data", "pretrain.engine", "pretrain.errors")}
 

@@ -1,8 +1,9 @@
 """The embedded faces with their labels, as the stand-in of the multi-task challenge.
 
 Drawn faces have 16 action units; those of Aff-Wild2 are kept, so that the challenge's own scores
-and files can be tried on them. Subjects of the three splits are disjoint. Missing labels are
-missing as in the challenge: per image, whole tasks at a time.
+and files can be tried on them. Subjects of the splits are disjoint; ``cnn`` is for a CNN that shall
+have seen nobody of the others. Missing labels are missing as in the challenge: per image, whole
+tasks at a time.
 
 Source: our own, :mod:`pretrain.data.synthetic`.
 """
@@ -19,7 +20,7 @@ from finetune.labels import ACTION_UNIT_SPACES, EXPRESSION_SPACES, VALENCE_AROUS
 from pretrain.data.synthetic import SyntheticConfig, SyntheticFaces
 
 #: What the splits are called there.
-_SPLITS = {"train": "train", "validation": "development", "test": "test"}
+_SPLITS = {"train": "train", "validation": "development", "test": "test", "cnn": "cnn"}
 SPLITS = tuple(_SPLITS)
 
 _EXPRESSIONS = EXPRESSION_SPACES["aff_wild2_8"]

@@ -30,15 +30,12 @@ class ExpressionMethod(Method):
         init_from: a trained CNN of the same kind to start from, a run of stage two or a released
             DAN; its classifier is left out where it is of other classes; null: fresh weights.
         class_balanced: whether an epoch shows every expression equally often.
+        network: what is trained.
     """
 
     init_from: str | None = None
     class_balanced: bool = True
-
-    @property
-    def network(self) -> CNNConfig:
-        """What is trained."""
-        raise NotImplementedError
+    network: CNNConfig = field(default_factory=dan.DANConfig)
 
     @property
     def labels(self) -> LabelSpaces:
@@ -80,15 +77,10 @@ class DAN(ExpressionMethod):
     """DAN: a ResNet-18 under four attention heads, with its three losses.
 
     Attributes:
-        model: the network.
+        network: what is trained.
     """
 
-    model: dan.DANConfig = field(default_factory=dan.DANConfig)
-
-    @property
-    def network(self) -> dan.DANConfig:
-        """See :class:`ExpressionMethod`."""
-        return self.model
+    network: dan.DANConfig = field(default_factory=dan.DANConfig)
 
     def objective(self, model: AffectModel, targets: Targets) -> tuple[TrainedModel, ModelNotes]:
         """See :class:`Method`."""
@@ -101,17 +93,12 @@ class TimmCNN(ExpressionMethod):
     """Any timm network, with cross-entropy.
 
     Attributes:
-        model: the network.
+        network: what is trained.
         losses: only what is said of expressions counts.
     """
 
-    model: TimmCNNConfig = field(default_factory=TimmCNNConfig)
+    network: TimmCNNConfig = field(default_factory=TimmCNNConfig)
     losses: LossConfig = field(default_factory=LossConfig)
-
-    @property
-    def network(self) -> TimmCNNConfig:
-        """See :class:`ExpressionMethod`."""
-        return self.model
 
     def objective(self, model: AffectModel, targets: Targets) -> tuple[TrainedModel, ModelNotes]:
         """See :class:`Method`."""

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from pretrain.engine.config import (
+    Choice,
     ConfigError,
     defining_fields,
     dump_config,
@@ -223,3 +224,101 @@ def test_print_config_takes_no_argument_away(capsys: pytest.CaptureFixture[str])
         parse_positionals("--print_config", "a")
     assert left.value.code == 0
     assert "where: a" in capsys.readouterr().out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape(Choice):
+    """A choice.
+
+    Attributes:
+        name: what it is called.
+    """
+
+    name: str = "it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circle(Shape):
+    """Round.
+
+    Attributes:
+        radius: of it.
+    """
+
+    radius: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Square(Shape):
+    """Not round.
+
+    Attributes:
+        side: of it.
+        inner: a section inside.
+    """
+
+    side: int = 2
+    inner: Inner = field(default_factory=Inner)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A program.
+
+    Attributes:
+        shape: what is drawn.
+        seed: the seed.
+    """
+
+    shape: Shape = field(default_factory=Circle)
+    seed: int = 0
+
+
+def drawing(*arguments: str) -> Drawing:
+    return parse_config(Drawing, arguments, "program")
+
+
+def test_a_choice_is_named_and_its_keys_are_set() -> None:
+    assert drawing() == Drawing()
+    assert drawing("--shape.radius", "4").shape == Circle(radius=4)
+    made = drawing("--shape", "Square", "--shape.inner.rate", "0.25")
+    assert made.shape == Square(inner=Inner(rate=0.25))
+
+
+def test_a_choice_survives_printing_and_dumping(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = drawing("--shape", "Square", "--shape.side", "7")
+    with pytest.raises(SystemExit):
+        drawing("--shape", "Square", "--shape.side", "7", "--print_config")
+    for text in (capsys.readouterr().out, dump_config(made)):
+        file = tmp_path / "drawing.yaml"
+        file.write_text(text)
+        assert drawing("--config", str(file)) == made
+        assert drawing("--config", str(file), "--shape.side", "8").shape == Square(side=8)
+
+
+def test_which_choice_it_is_defines_a_run() -> None:
+    fields = defining_fields(drawing("--shape", "Square"))
+    assert fields["shape"] == "Square"
+    assert fields["shape.inner.rate"] == 0.5
+    assert "shape.radius" not in fields
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--shape", "Triangle"), "--shape: got 'Triangle', expected one of Circle, Square"),
+        (("--shape.radios", "4"), "shape.radios: unknown key, expected perhaps 'shape.radius'"),
+        (("--shape", "Square", "--shape.radius", "4"), "--shape.radius: unknown key"),
+        (("--shape.radius", "big"), "--shape.radius: got 'big', expected int"),
+        (("--shape", "Square", "--shape.inner.rate", "2"), "--shape.inner.rate 2.0, expected in"),
+    ],
+)
+def test_errors_inside_a_choice_name_their_whole_key(
+    arguments: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        drawing(*arguments)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -145,7 +145,7 @@ def test_a_task_of_weight_zero_has_no_columns(tmp_path: Path) -> None:
 @pytest.fixture
 def cnn(tmp_path: Path) -> Path:
     folder = tmp_path / "cnn"
-    method = TimmCNN(model=TimmCNNConfig(name="resnet10t", image_size=32))
+    method = TimmCNN(network=TimmCNNConfig(name="resnet10t", image_size=32))
     assert finetune(config(folder, method=method))
     return folder
 
@@ -172,7 +172,7 @@ def test_the_cnn_of_emma_stays_as_it_was(tmp_path: Path, cnn: Path) -> None:
 
 def test_dan_is_trained_on_all_expressions_alike_and_opens_as_a_cnn(tmp_path: Path) -> None:
     data = replace(CONFIG.data, synthetic=SyntheticConfig(count=64, size=32, style="posed"))
-    dan = DAN(model=DANConfig(image_size=32))
+    dan = DAN(network=DANConfig(image_size=32))
     one = LoopConfig(epochs=1, global_batch_size=16)
     assert finetune(config(tmp_path / "dan", method=dan, data=data, training=one))
     record = read_metrics(tmp_path / "dan")[0]

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# The ablation on drawn faces: every row with several seeds, then one table.
+#   bash launch/ablation.sh OUT [SEEDS] [ROW ...]      OUT: a folder; SEEDS: how many (3)
+# A second run goes on where the first was stopped. Runs in parallel: JOBS=4 bash launch/ablation.sh OUT
+set -euo pipefail
+source "$(dirname "$0")/environment.sh" ""
+
+out=${1:?a folder for the runs}
+seeds=${2:-3}
+shift $(($# < 2 ? $# : 2))
+config=configs/finetune/ablation.yaml
+encoder=$out/encoder/encoder non_faces=$out/non_faces/encoder cnn=$out/cnn
+export OMP_NUM_THREADS=1
+
+face="--method.encoder=$encoder" with_cnn="--method.cnn=$cnn"
+# From scratch: its own learning rate and layer decay, chosen on people who are not scored.
+scratch="--optim.base_lr=8e-3 --optim.layer_decay=1.0"
+declare -A rows=(
+    [emma]="$face $with_cnn"
+    [emma_without_cnn]="$face"
+    [va_from_vit_features]="$face --method.model.va_input=features"
+    [va_from_cnn_scores]="$face $with_cnn --method.model.va_input=cnn_scores"
+    [va_from_vit_features_and_cnn_scores]="$face $with_cnn --method.model.va_input=features_and_cnn_scores"
+    [va_from_features_of_both]="$face $with_cnn --method.model.va_input=features_of_both"
+    [emma_from_scratch]="$with_cnn $scratch"
+    [emma_pretrained_on_non_faces]="--method.encoder=$non_faces $with_cnn"
+    [only_valence_arousal]="$face $with_cnn --method.losses.expression=0 --method.losses.action_units=0"
+    [only_expression]="$face --method.losses.valence_arousal=0 --method.losses.action_units=0"
+    [only_action_units]="$face --method.losses.valence_arousal=0 --method.losses.expression=0"
+)
+# Fewer labels, as many steps: every tenth, every fiftieth person.
+for share in 0.1 0.02; do
+    epochs=$(python -c "print(round(5 / $share))")
+    few="--data.share=$share --training.epochs=$epochs"
+    rows[emma_$share]="$face $with_cnn $few"
+    rows[emma_from_scratch_$share]="$with_cnn $scratch $few"
+done
+# What scores can know of valence and arousal.
+for rho in 0.3 1.0; do
+    dial="--data.synthetic.score_sufficiency=$rho"
+    rows[emma_rho_$rho]="$face $with_cnn $dial"
+    rows[va_from_vit_features_rho_$rho]="$face --method.model.va_input=features $dial"
+    rows[va_from_features_of_both_rho_$rho]="$face $with_cnn --method.model.va_input=features_of_both $dial"
+done
+wanted=("$@")
+[[ ${#wanted[@]} -gt 0 ]] || wanted=("${!rows[@]}")
+
+stage_one() { # FOLDER OPTIONS
+    python pretrain/main.py --config configs/finetune/ablation_pretrain.yaml --resume auto \
+        --output_dir "$out/$1" "${@:2}"
+}
+stage_one encoder
+stage_one non_faces --data.source non_faces
+python finetune/main.py --config configs/finetune/ablation_cnn.yaml --resume auto --output_dir "$cnn"
+
+run_row() { # ROW SEED
+    local folder=$out/rows/$1/seed-$2
+    [[ -f $folder/scores.json ]] && return
+    # shellcheck disable=SC2086 # options, split on purpose
+    python finetune/main.py --config "$config" --resume auto --seed "$2" --output_dir "$folder" \
+        ${rows[$1]} > "$out/$1-$2.log" 2>&1 || { tail -n 3 "$out/$1-$2.log" >&2; return 1; }
+    echo "$1 seed $2: done"
+}
+for seed in $(seq 0 $((seeds - 1))); do
+    for row in "${wanted[@]}"; do
+        while (($(jobs -rp | wc -l) >= ${JOBS:-1})); do wait -n; done
+        run_row "$row" "$seed" &
+    done
+done
+wait
+python -m finetune.compare "$out/rows" --out "$out/table.md"

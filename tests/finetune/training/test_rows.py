@@ -1,0 +1,132 @@
+"""Which rows are trained on, chosen on and scored on."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from labelled import labelled_images
+
+from finetune.methods.cnn import TimmCNN
+from finetune.methods.emma import EMMA
+from finetune.methods.method import Method
+from finetune.objectives.supervised import LossConfig
+from finetune.separation import OverlapError
+from finetune.training.config import HeldOutConfig, SelectionConfig, TrainDataConfig
+from finetune.training.rows import Rows, look_alike, open_rows
+from pretrain.data.synthetic import SyntheticConfig
+from pretrain.errors import UserError
+
+DRAWN = TrainDataConfig(synthetic=SyntheticConfig(count=60, size=32, subjects=10))
+NONE = HeldOutConfig(split=None)
+LOSSES = LossConfig(action_unit_weights="none")
+
+
+def rows(data: TrainDataConfig = DRAWN, **changes: object) -> Rows:
+    wanted = {
+        "validation": HeldOutConfig(count=20),
+        "selection": SelectionConfig(),
+        "method": EMMA(losses=LOSSES),
+        "seed": 0,
+        "refit": False,
+        "allow_overlap": False,
+    }
+    return open_rows(data, **(wanted | changes))
+
+
+def people(found: Rows) -> tuple[set[str], set[str], set[str]]:
+    held = [
+        set() if one is None else set(one.images.annotations.subjects or ())
+        for one in (found.selection, found.validation)
+    ]
+    return set(found.groups), *held
+
+
+def test_no_person_is_in_two_parts() -> None:
+    found = rows(selection=SelectionConfig(share=0.3))
+    training, selection, validation = people(found)
+    assert len(selection) == 3
+    assert len(training) == 7
+    assert not training & selection
+    assert not (training | selection) & validation
+
+
+def test_what_is_held_out_depends_on_the_seed_alone() -> None:
+    share = SelectionConfig(share=0.3)
+    first, again, other = (people(rows(selection=share, seed=seed))[1] for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_a_share_of_the_people_is_a_share_of_all_that_is_used() -> None:
+    found = rows(replace(DRAWN, share=0.2))
+    assert len(found.groups) == 2
+    smaller, larger = (set(rows(replace(DRAWN, share=s)).groups) for s in (0.2, 0.5))
+    assert smaller < larger
+
+
+def test_rows_that_teach_nothing_are_left_out_and_counted() -> None:
+    found = rows(method=TimmCNN(class_balanced=False))
+    targets = found.training.targets
+    assert targets.expression_valid.all()
+    left = 60 - len(targets)
+    assert left > 0
+    assert any(line.startswith(f"{left} of 60 images have no label") for line in found.said)
+
+
+def test_balanced_rows_show_every_expression_equally_often() -> None:
+    data = replace(DRAWN, synthetic=SyntheticConfig(count=400, size=32, subjects=10))
+    found = rows(data, method=TimmCNN())
+    part = dict(found.training.partial)
+    passes = np.ones(len(found.training.targets))
+    for places, fraction in part.items():
+        passes[places.start : places.stop] = fraction
+    shown = np.bincount(found.training.targets.expression, passes, minlength=8)
+    occurring = shown[shown > 0]
+    assert len(occurring) == 7  # AffectNet's order has no Other
+    assert occurring == pytest.approx([occurring.mean()] * 7, rel=1e-9)
+
+
+def test_refit_joins_both_splits_and_scores_nothing(tmp_path: Path) -> None:
+    labelled_images(tmp_path, "train", range(4))
+    labelled_images(tmp_path, "validation", range(4, 6))
+    data = TrainDataConfig(kind="manifest", root=str(tmp_path))
+    method: Method = EMMA(losses=LossConfig(action_units=0))
+    found = rows(data, validation=HeldOutConfig(), method=method, refit=True)
+    assert found.validation is None
+    assert len(found.training.targets) == 36
+    assert set(found.groups) == {f"person {n}" for n in range(6)}
+    apart = rows(data, validation=HeldOutConfig(), method=method)
+    assert len(apart.training.targets) == 24
+
+
+def test_shared_people_are_refused_in_the_selection_too(tmp_path: Path) -> None:
+    labelled_images(tmp_path, "train", range(4))
+    labelled_images(tmp_path, "validation", range(3, 6))
+    labelled_images(tmp_path, "test", range(5, 7))
+    data = TrainDataConfig(kind="manifest", root=str(tmp_path))
+    method = EMMA(losses=LossConfig(action_units=0))
+    common = {"method": method, "selection": SelectionConfig(split="validation")}
+    with pytest.raises(OverlapError, match=r"selection shares .*person 3.* the training rows"):
+        rows(data, validation=NONE, **common)
+    found = rows(data, validation=HeldOutConfig(split="test"), allow_overlap=True, **common)
+    assert found.validation is not None
+    (remark,) = found.validation.remarks
+    assert "person 5" in remark
+    assert "the selection rows" in remark
+
+
+def test_the_same_picture_under_another_name_is_reported(tmp_path: Path) -> None:
+    labelled_images(tmp_path, "train", range(2))
+    labelled_images(tmp_path, "validation", range(2, 4))
+    (tmp_path / "s2" / "0.png").write_bytes((tmp_path / "s0" / "3.png").read_bytes())
+    data = TrainDataConfig(kind="manifest", root=str(tmp_path))
+    found = rows(data, validation=HeldOutConfig(), method=EMMA(losses=LossConfig(action_units=0)))
+    assert found.validation is not None
+    assert any("s2/0.png" in line for line in look_alike(found, found.validation))
+
+
+def test_one_person_cannot_be_split(tmp_path: Path) -> None:
+    labelled_images(tmp_path, "train", range(1))
+    data = TrainDataConfig(kind="manifest", root=str(tmp_path))
+    with pytest.raises(UserError, match="1 subjects, expected at least 2"):
+        rows(data, validation=NONE, selection=SelectionConfig(share=0.2))
