@@ -5,6 +5,7 @@ Shapes: B batch, A action units, K expressions, N patches, W views.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -108,6 +109,31 @@ class LabelledBatch:
             labels=self.labels.to(device),
             noise=None if self.noise is None else self.noise.to(device, non_blocking=True),
         )
+
+
+@dataclass(frozen=True)
+class SeenBatch:
+    """A micro-batch of images that frozen networks have seen before.
+
+    Attributes:
+        seen: what they see, by name, [B, ...] each.
+        labels: of the images.
+        bad: always empty: what could not be read was left out before.
+    """
+
+    seen: Mapping[str, Tensor]
+    labels: LabelTensors
+    bad: list[tuple[str, str]]
+
+    def pin_memory(self) -> SeenBatch:
+        """Called by the data loader, so that copies to a GPU overlap with its work."""
+        seen = {name: value.pin_memory() for name, value in self.seen.items()}
+        return replace(self, seen=seen, labels=self.labels.pin_memory())
+
+    def to(self, device: torch.device) -> SeenBatch:
+        """The batch on a device."""
+        seen = {name: value.to(device, non_blocking=True) for name, value in self.seen.items()}
+        return replace(self, seen=seen, labels=self.labels.to(device))
 
 
 class LabelledFaces(AugmentedImages[LabelledBatch]):

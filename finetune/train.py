@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -19,6 +21,7 @@ from finetune.loading.notes import ModelNotes
 from finetune.methods.cnn import DAN, TimmCNN
 from finetune.methods.emma import EMMA
 from finetune.methods.method import Built, Method
+from finetune.models import emma
 from finetune.models.affect import AffectModel
 from finetune.models.layer_decay import layer_decay_groups
 from finetune.objectives.objective import Losses, TrainedModel
@@ -34,6 +37,7 @@ from finetune.training.config import (
     TrainDataConfig,
 )
 from finetune.training.evaluation import figure, predict_held_out, scores_of, tasks_of
+from finetune.training.features import SeenFaces, seen_by
 from finetune.training.rows import HeldOut, look_alike, open_rows
 from finetune.training.selection import Evaluations
 from pretrain.engine.config import defining_fields, operational
@@ -60,6 +64,9 @@ class FinetuneConfig(RunConfig):
         selection: which weights are kept.
         refit: train on the validation rows as well, and score nothing: the last step before a
             deadline, with the settings and the number of epochs of a run that was scored.
+        frozen_features: folder for what the encoder and the CNN, both frozen, see in the training
+            images; heads then train in seconds, on images as they are (no crop, flip or jitter);
+            null: everything but the CNN is trained.
         allow_overlap: go on where held-out rows share a recording, person or image with those
             trained on; every score says so.
         pictures: images of the first step in the sheet of samples.
@@ -77,6 +84,7 @@ class FinetuneConfig(RunConfig):
     validation: HeldOutConfig = field(default_factory=HeldOutConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     refit: bool = False
+    frozen_features: str | None = None
     allow_overlap: bool = False
     pictures: int = operational(24)
     evaluation_batch_size: int = operational(128)
@@ -94,6 +102,9 @@ class FinetuneConfig(RunConfig):
             raise ValueError("refit true without validation.split, expected rows to add")
         if self.selection.wanted and self.optim.ema_decay is not None:
             raise ValueError("optim.ema_decay with a selection, expected one of the two")
+        frozen = self.frozen_features is not None
+        if frozen and not (isinstance(self.method, EMMA) and self.method.encoder):
+            raise ValueError("frozen_features without method EMMA and its encoder, expected both")
         if self.selection.split is not None and self.selection.split in (
             self.data.split,
             self.validation.split if self.validation.kind is None else None,
@@ -119,7 +130,7 @@ def finetune(config: FinetuneConfig) -> bool:
 class Finetuning(Run[FinetuneConfig]):
     """What stage two brings to a run."""
 
-    dataset: LabelledFaces
+    dataset: LabelledFaces | SeenFaces
     model: TrainedModel
     optimised: FinetuneOptimConfig
 
@@ -154,6 +165,8 @@ class Finetuning(Run[FinetuneConfig]):
     def build_model(self, fresh: bool) -> TrainedModel:
         """See :class:`Run`."""
         self.built = self.config.method.build()
+        if self.config.frozen_features is not None:
+            self._freeze(self.built.model)
         trained, notes = self._objective(self.built.model)
         self.notes = self._notes(notes, self.built)
         if fresh and self.runtime.is_main:
@@ -207,7 +220,8 @@ class Finetuning(Run[FinetuneConfig]):
 
     def prepare(self) -> None:
         """Shows what goes in, and says what is odd about it."""
-        self.draw_samples(self.config.pictures)
+        if self.config.frozen_features is None:
+            self.draw_samples(self.config.pictures)
         self.evaluations = Evaluations(self.folder, self.first_step)
         for line in self.rows.said:
             say(line)
@@ -240,6 +254,16 @@ class Finetuning(Run[FinetuneConfig]):
 
     def _objective(self, model: AffectModel) -> tuple[TrainedModel, ModelNotes]:
         return self.config.method.objective(model, self.rows.training.targets)
+
+    def _freeze(self, model: AffectModel) -> None:
+        """Leaves only heads to train, and puts what the rest sees in the place of images."""
+        assert isinstance(model, emma.EMMA)
+        model.to(self.runtime.device).encoder.requires_grad_(False)
+        folder = Path(os.path.expanduser(str(self.config.frozen_features)))
+        batch_size, workers = self.config.evaluation_batch_size, self.workers()
+        faces = cast(LabelledFaces, self.dataset)
+        seen = seen_by(model, faces, folder, self.runtime, batch_size, workers)
+        self.dataset = SeenFaces(faces, seen)
 
     def _notes(self, notes: ModelNotes, built: Built) -> ModelNotes:
         """What is known of the training, weights that it started from included."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -53,6 +54,10 @@ class AffectModel(nn.Module):
 
     def forward(self, images: Tensor) -> Predictions:
         """Answers images [B, 3, H, W], uint8 or float, 0..255."""
+        raise NotImplementedError
+
+    def answer(self, seen: Mapping[str, Tensor]) -> Predictions:
+        """Answers from what its frozen parts have seen, where a model has such parts."""
         raise NotImplementedError
 
 

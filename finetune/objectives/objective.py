@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from finetune.batches import LabelledBatch
 from finetune.models.affect import AffectModel
 
 
@@ -27,11 +27,11 @@ class TrainedModel(nn.Module):
         super().__init__()
         self.model = model
 
-    def counts(self, batch: LabelledBatch) -> Tensor:
+    def counts(self, batch: Any) -> Tensor:
         """Valid entries of each task, [tasks], from the labels alone."""
         raise NotImplementedError
 
-    def forward(self, batch: LabelledBatch) -> Tensor:
+    def forward(self, batch: Any) -> Tensor:
         """Weighted sum of the losses over the valid entries of each task, [tasks]."""
         raise NotImplementedError
 
@@ -46,11 +46,11 @@ class Losses:
     def __init__(self, trained: TrainedModel) -> None:
         self.tasks, self._counts = trained.tasks, trained.counts
 
-    def counts(self, batch: LabelledBatch) -> Tensor:
+    def counts(self, batch: Any) -> Tensor:
         """See :class:`~pretrain.engine.loop.Objective`."""
         return self._counts(batch)
 
-    def sums(self, model: nn.Module, batch: LabelledBatch) -> Tensor:
+    def sums(self, model: nn.Module, batch: Any) -> Tensor:
         """See :class:`~pretrain.engine.loop.Objective`."""
         return model(batch)  # type: ignore[no-any-return]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from finetune.batches import LabelledBatch
+from finetune.batches import LabelledBatch, LabelTensors, SeenBatch
 from finetune.label_weights import ACTION_UNIT_WEIGHTS, EXPRESSION_WEIGHTS
 from finetune.labels import Predictions
 from finetune.losses import binary_cross_entropy, ccc_loss, cross_entropy, soft_cross_entropy
@@ -105,7 +105,7 @@ class Supervised(TrainedModel):
             tensor = None if weights is None else torch.tensor([weights[c] for c in columns])
             self.register_buffer(name, tensor, persistent=False)
 
-    def counts(self, batch: LabelledBatch) -> Tensor:
+    def counts(self, batch: LabelledBatch | SeenBatch) -> Tensor:
         """See :class:`TrainedModel`."""
         labels = batch.labels
         affect = concordance_counts(labels.valence_arousal_valid)
@@ -117,13 +117,15 @@ class Supervised(TrainedModel):
         }
         return torch.stack([found[task] for task in self.tasks])
 
-    def forward(self, batch: LabelledBatch) -> Tensor:
+    def forward(self, batch: LabelledBatch | SeenBatch) -> Tensor:
         """See :class:`TrainedModel`."""
-        return self.sums(self.model(batch.images), batch)
+        if isinstance(batch, SeenBatch):
+            return self.sums(self.model.answer(batch.seen), batch.labels)
+        return self.sums(self.model(batch.images), batch.labels)
 
-    def sums(self, answer: Predictions, batch: LabelledBatch) -> Tensor:
+    def sums(self, answer: Predictions, labels: LabelTensors) -> Tensor:
         """Weighted sums of the losses of an answer, [tasks]."""
-        labels, found = batch.labels, list[Tensor]()
+        found = list[Tensor]()
         for place, series in enumerate(("valence", "arousal")):
             if answer.valence_arousal is not None:
                 total, _ = ccc_loss(
@@ -133,7 +135,7 @@ class Supervised(TrainedModel):
                 )
                 found.append(total * self.config.of_task(series))
         if answer.expression_logits is not None:
-            found.append(self._expression(answer.expression_logits, batch))
+            found.append(self._expression(answer.expression_logits, labels))
         if answer.action_unit_logits is not None:
             total, _ = binary_cross_entropy(
                 answer.action_unit_logits,
@@ -144,8 +146,8 @@ class Supervised(TrainedModel):
             found.append(total * self.config.action_units)
         return torch.stack(found)
 
-    def _expression(self, logits: Tensor, batch: LabelledBatch) -> Tensor:
-        labels, weight = batch.labels, self.expression_weight
+    def _expression(self, logits: Tensor, labels: LabelTensors) -> Tensor:
+        weight = self.expression_weight
         if self.config.votes:
             total, _ = soft_cross_entropy(
                 logits, labels.expression_votes, labels.expression_valid, weight

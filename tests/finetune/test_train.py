@@ -314,3 +314,29 @@ def test_layers_below_learn_slower(tmp_path: Path) -> None:
     assert scale["encoder.patch_embed.proj.weight"] == pytest.approx(0.65**13)
     assert scale["encoder.blocks.11.attn.qkv.weight"] == pytest.approx(0.65)
     assert scale["va_head.0.weight"] == scale["head.2.bias"] == 1
+
+
+def test_heads_train_on_what_the_frozen_networks_have_seen(tmp_path: Path, cnn: Path) -> None:
+    path, cache = encoder_of(tmp_path / "encoder"), tmp_path / "cache"
+    method = replace(CONFIG.method, encoder=path, cnn=str(cnn))
+    wanted = config(tmp_path / "run", method=method, frozen_features=str(cache))
+    assert finetune(wanted)
+    (file,) = cache.iterdir()
+    written = file.stat().st_mtime_ns
+    again = replace(wanted, output_dir=str(tmp_path / "again"), seed=1)
+    assert finetune(again)
+    assert [entry.stat().st_mtime_ns for entry in cache.iterdir()] == [written]
+    from pretrain import load_encoder
+
+    before, after = load_encoder(path)[0], load_model(tmp_path / "run")[0]
+    for name, value in before.state_dict().items():
+        assert torch.equal(after.encoder.state_dict()[name], value), name
+    assert losses(tmp_path / "run")[-1] != losses(tmp_path / "run")[0]
+
+
+def test_features_follow_the_image_that_took_a_bad_ones_place() -> None:
+    from finetune.training.features import _next_good
+
+    assert _next_good(6, {1, 2, 5}).tolist() == [0, 3, 3, 3, 4, 0]
+    with pytest.raises(UserError, match="none of 2"):
+        _next_good(2, {0, 1})

@@ -227,7 +227,7 @@ def test_drawn_faces_are_marked_as_drawn():
     assert len(images) == len(collection.annotations) == 12
     assert images.image(3).shape == (images.source.config.size,) * 2 + (3,)
     assert refusal(replace(config, split="all")) == (
-        "split 'all', expected one of train, validation, test"
+        "split 'all', expected one of train, validation, test, cnn"
     )
 
 
