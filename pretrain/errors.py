@@ -13,7 +13,12 @@ class UserError(ValueError):
     Its message is one line that names what, where, got and expected. Every program turns it into
     ``error: ...`` and a non-zero exit; every other exception is a fault of ours and keeps its
     traceback.
+
+    Attributes:
+        everywhere: whether every process of the run has it; the main one says it then.
     """
+
+    everywhere = False
 
 
 def exit_code(work: Callable[[], None]) -> int:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from collections.abc import Callable
 from typing import TypeVar
 
 from pretrain.engine.config import parse_config
+from pretrain.engine.launcher import number, processes
 from pretrain.engine.signals import EXIT_STOPPED
 from pretrain.errors import UserError
 
 Config = TypeVar("Config")
+
+#: What gloo says to a process that waits for one that has ended.
+_OTHER_ENDED = re.compile(
+    r"gloo/transport/.*(Connection closed by peer|Connection reset by peer|Broken pipe)"
+)
 
 #: What a disk can do to any write (trackers write for themselves).
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
@@ -32,10 +39,20 @@ def run_program(config_class: type[Config], run: Callable[[Config], bool], progr
     try:
         return 0 if run(parse_config(config_class, None, program)) else EXIT_STOPPED
     except UserError as error:
-        message = str(error)
+        if not (error.everywhere and _place("RANK")):
+            print(f"error: {error}", file=sys.stderr)
     except OSError as error:
         if error.errno not in _DISK_FAULTS:
             raise
-        message = f"{error.filename or 'disk'}: {error.strerror}"
-    print(f"error: {message}", file=sys.stderr)
+        print(f"error: {error.filename or 'disk'}: {error.strerror}", file=sys.stderr)
+    except RuntimeError as error:
+        if not _OTHER_ENDED.search(str(error)):
+            raise
+        if not _place("LOCAL_RANK"):  # a line a node
+            print("error: another process ended; its error is above", file=sys.stderr)
     return 2
+
+
+def _place(name: str) -> int:
+    """This process's place among several; 0 where it is the only one."""
+    return number(name, 0) if processes() > 1 else 0

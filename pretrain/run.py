@@ -19,12 +19,13 @@ import torch
 from torch import nn
 
 from pretrain.data.config import AugmentedConfig
-from pretrain.data.loader import AugmentedImages, windows
+from pretrain.data.loader import AugmentedImages, naming_lost_workers, windows
 from pretrain.data.order import StepOrder, fingerprint
 from pretrain.engine import run_folder
 from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig, read
 from pretrain.engine.config import defining_fields, dump_config, operational
 from pretrain.engine.cores import usable_cores
+from pretrain.engine.launcher import number, processes
 from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.loop import Loop, LoopConfig, Objective
 from pretrain.engine.optim import OptimConfig, Schedule, build_schedule
@@ -98,17 +99,19 @@ class Run(Generic[Config]):
         self.config, self.data, self.runtime = config, data, runtime
         self.micro_batches = micro_batches
         self.folder = Path(os.path.expanduser(config.output_dir))
-        self.dataset = self.open_images()
-        self.order = StepOrder(
-            config.seed,
-            self.dataset.ids,
-            config.training.global_batch_size,
-            self.dataset.source.partial,
-        )
-        self.schedule = self._schedule()
-        self.defining = self.defining_fields() | {
-            "images": fingerprint(self.dataset.ids) + "-cut" * self.dataset.source.cut
-        }
+        with runtime.shared_errors():
+            self.dataset = self.open_images()
+            self.order = StepOrder(
+                config.seed,
+                self.dataset.ids,
+                config.training.global_batch_size,
+                self.dataset.source.partial,
+            )
+            self.schedule = self._schedule()
+            self.defining = self.defining_fields() | {
+                "images": fingerprint(self.dataset.ids) + "-cut" * self.dataset.source.cut
+            }
+        runtime.refuse_differences(self.defining | self._deciding())
         checkpoint = self._claim_folder()
         torch.manual_seed(config.seed)
         self.model = self.build_model(fresh=checkpoint is None).to(runtime.device)
@@ -199,7 +202,8 @@ class Run(Generic[Config]):
             pin_memory=self.runtime.device.type == "cuda",
         )
         try:
-            complete = self.loop.run(batches, tracker, self._hooks(), self.stop)
+            with naming_lost_workers():
+                complete = self.loop.run(batches, tracker, self._hooks(), self.stop)
         finally:
             batches.close()  # an error must not wait for the loader's workers
             if tracker:
@@ -248,6 +252,21 @@ class Run(Generic[Config]):
         except ValueError as error:
             raise UserError(str(error)) from None
 
+    def _deciding(self) -> dict[str, Any]:
+        """What may change on a resume, but decides when processes wait for each other."""
+        config = self.config
+        return {
+            "steps": self.schedule.steps,
+            "resume": config.resume,
+            "runtime.distributed": self.runtime.distributed,
+            "training.micro_batch_size": config.training.micro_batch_size,
+            "training.max_skipped_in_a_row": config.training.max_skipped_in_a_row,
+            "data.max_bad_share": self.data.max_bad_share,
+            "checkpoint.every_steps": config.checkpoint.every_steps,
+            "log.every_steps": config.log.every_steps,
+            "steps between looks": [every for every, _ in self._hooks()],
+        }
+
     def _claim_folder(self) -> Checkpoint | None:
         """The main process chooses where to start; all read the same checkpoint."""
         checkpoint: Checkpoint | None = None
@@ -257,7 +276,8 @@ class Run(Generic[Config]):
                 for note in notes:
                     say(note)
         path = self.runtime.decide(checkpoint.path if checkpoint else None)
-        return read(path) if path and not checkpoint else checkpoint
+        with self.runtime.shared_errors():  # a folder that the other nodes do not see
+            return read(path) if path and not checkpoint else checkpoint
 
     def workers(self) -> int:
         """On a GPU the cores that are left; on a CPU one, since the model needs them too."""
@@ -265,7 +285,7 @@ class Run(Generic[Config]):
             return self.data.workers
         if self.runtime.device.type == "cpu":
             return 1
-        local = int(os.environ.get("LOCAL_WORLD_SIZE", self.runtime.world_size))
+        local = number("LOCAL_WORLD_SIZE", self.runtime.world_size)
         return min(8, max(1, usable_cores() // local - 1))
 
     def _announce(self, workers: int) -> Tracker:
@@ -362,7 +382,7 @@ def train(config: RunConfig, make: Callable[[Runtime, int, StopSignal], Run[Any]
     Raises:
         UserError: something the user can mend; its message is one line.
     """
-    micro_batches = config.training.micro_batches(int(os.environ.get("WORLD_SIZE", 1)))
+    micro_batches = config.training.micro_batches(processes())
     with StopSignal() as stop:
         runtime = Runtime(
             config.runtime, micro_batches, averaged=config.optim.ema_decay is not None

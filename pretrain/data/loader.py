@@ -9,10 +9,12 @@ from __future__ import annotations
 import faulthandler
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -42,6 +44,9 @@ _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
 
+#: What torch says of a loader process that ended: its number, and how.
+_LOST = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) ([^.]+)")
+
 #: How long hung workers get to print where they are.
 _STACKS_SECONDS = 1.0
 
@@ -53,6 +58,10 @@ Request = tuple[int, NDArray[np.int64]]
 
 class HungWorkersError(UserError):
     """The loader processes gave no batch in time."""
+
+
+class LostWorkerError(UserError):
+    """A loader process has ended by itself; most often the system's memory was at its end."""
 
 
 @dataclass
@@ -279,6 +288,7 @@ def windows(
     Raises:
         UserError: the source's, as it was raised, whichever process met it.
         HungWorkersError: they gave no batch in time.
+        LostWorkerError: one of them has ended by itself.
     """
     loader: DataLoader[Any] = DataLoader(
         _ErrorsAsItems(dataset),
@@ -316,10 +326,37 @@ def _next(
     try:
         return next(batches)
     except RuntimeError as error:
+        if lost := _lost_worker(error):
+            return lost
         if not str(error).startswith("DataLoader timed out"):
             raise
     # Raised here, it would keep this frame, and with it the workers.
     return _hung(timeout_seconds)
+
+
+@contextmanager
+def naming_lost_workers() -> Iterator[None]:
+    """Around what windows are used for: torch speaks of a lost process wherever the trainer is.
+
+    Raises:
+        LostWorkerError: in place of its error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        lost = _lost_worker(error)
+        if lost is None:
+            raise
+        raise lost from None
+
+
+def _lost_worker(error: RuntimeError) -> LostWorkerError | None:
+    if not (found := _LOST.match(str(error))):
+        return None
+    return LostWorkerError(
+        f"data worker (process {found[1]}) {found[2].strip()}; expected fewer data.workers, or more"
+        " memory"
+    )
 
 
 def _hung(seconds: float) -> HungWorkersError:

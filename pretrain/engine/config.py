@@ -139,7 +139,13 @@ def _build(config_class: type[Config], values: Namespace, prefix: str) -> Config
             section = hints[field.name]
             if issubclass(section, Choice):
                 module, _, name = value.class_path.rpartition(".")
+                kinds = _leaves(section)
                 section = getattr(importlib.import_module(module), name)
+                if section not in kinds:
+                    known = ", ".join(kind.__name__ for kind in kinds)
+                    raise ConfigError(
+                        f"{prefix}{field.name}: got '{name}', expected one of {known}"
+                    )
                 value = value.init_args
             value = _build(section, value, f"{prefix}{field.name}.")
         numbers = value if isinstance(value, tuple | list) else [value]
@@ -247,14 +253,19 @@ def _refuse_duplicate_keys(file: Path) -> None:
             pending.append((f"{prefix}{name}.", value))
 
 
+def _leaves(choice: type) -> list[type]:
+    """The classes that a choice may be: those that nothing derives from."""
+    below: list[type] = choice.__subclasses__()
+    return [leaf for kind in below for leaf in _leaves(kind)] if below else [choice]
+
+
 def _names(parser: ArgumentParser, message: str) -> str:
     """What may stand for a choice, by name."""
     key = re.match(r"[\w.]*", message)[0].rstrip(".")  # type: ignore[index]
     for action in parser._actions:
         choice = getattr(action, "_typehint", None)
         if action.dest == key and isinstance(choice, type):
-            kinds: list[type] = choice.__subclasses__()
-            return ", ".join(kind.__name__ for kind in kinds)
+            return ", ".join(kind.__name__ for kind in _leaves(choice))
     return "the known ones"
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from accelerate import Accelerator, DeepSpeedPlugin, DistributedDataParallelKwargs
 from accelerate.utils import DistributedType, InitProcessGroupKwargs
 
+from pretrain.engine import deepspeed_settings
 from pretrain.engine.config import operational
-from pretrain.errors import UserError
+from pretrain.engine.launcher import LaunchError as LaunchError
+from pretrain.engine.launcher import number, processes, processes_asked_for, refuse_no_rendezvous
 
 #: As Accelerate calls them.
 PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
@@ -31,10 +30,6 @@ _STARTED = {
     "fsdp": (*_PLAIN, DistributedType.FSDP),
     **dict.fromkeys(("zero1", "zero2", "zero3"), (DistributedType.DEEPSPEED,)),
 }
-
-
-class LaunchError(UserError):
-    """The launcher started something else than what was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +76,13 @@ def start(config: RuntimeConfig, accumulation: int, averaged: bool) -> tuple[Acc
         It, and which of :data:`KINDS` the run is.
 
     Raises:
-        LaunchError: the launcher's processes, kind, precision or accumulation are not those asked
-            for, or the combination cannot work.
+        LaunchError: the launcher's kind, precision or accumulation is not the one asked for, or the
+            combination cannot work.
     """
     kind = _kind(config)
     _refuse_other_settings(config, accumulation)
     _refuse_combinations(config, kind, averaged)
+    refuse_no_rendezvous()
     zero = kind.startswith("zero")
     settings: dict[str, Any] = {
         "mixed_precision": PRECISIONS[config.precision],
@@ -100,13 +96,21 @@ def start(config: RuntimeConfig, accumulation: int, averaged: bool) -> tuple[Acc
     if found not in _STARTED[kind]:
         hint = " (on a CPU without ACCELERATE_USE_CPU)" if zero else ""
         raise LaunchError(f"launcher: distributed type {found.value}, expected {kind}{hint}")
-    asked = config.processes or _processes_asked_of_launcher()
-    if asked is not None and asked != accelerator.num_processes:
-        raise LaunchError(
-            f"launcher: {accelerator.num_processes} process(es), expected {asked}; on a CPU start"
-            f" with ACCELERATE_USE_CPU=true torchrun --nproc_per_node {asked}"
-        )
     return accelerator, kind
+
+
+def refuse_other_number(config: RuntimeConfig, started: int) -> None:
+    """A run that should have more processes than there are, or fewer.
+
+    Raises:
+        LaunchError: the config, or the command line of the launcher, named another number.
+    """
+    asked = config.processes or processes_asked_for()
+    if asked not in (None, started):
+        raise LaunchError(
+            f"launcher: {started} process(es), expected {asked}; on a CPU start with"
+            f" ACCELERATE_USE_CPU=true torchrun --nproc_per_node {asked}"
+        )
 
 
 def _kind(config: RuntimeConfig) -> str:
@@ -116,25 +120,23 @@ def _kind(config: RuntimeConfig) -> str:
         raise LaunchError(
             f"launcher: {launched}, expected {config.distributed} (runtime.distributed)"
         )
-    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    count = processes()
+    several = count > 1
     kind = launched or config.distributed or ("ddp" if several else "none")
     if several != (kind != "none") and not (kind.startswith("zero") and torch.cuda.is_available()):
-        processes = os.environ.get("WORLD_SIZE", "1")
         expected = "1" if kind == "none" else "2 or more"
         raise LaunchError(
-            f"launcher: {processes} process(es), expected {expected} for runtime.distributed {kind}"
+            f"launcher: {count} process(es), expected {expected} for runtime.distributed {kind}"
         )
     return kind
 
 
 def _kind_of_launcher() -> str | None:
     """What ``accelerate launch`` was told, if it was told to shard."""
+    if os.environ.get("ACCELERATE_USE_MEGATRON_LM", "false") == "true":
+        raise LaunchError("launcher: Megatron-LM, expected ddp, fsdp, zero1, zero2 or zero3")
     if os.environ.get("ACCELERATE_USE_DEEPSPEED", "false") == "true":
-        stage = _deepspeed_file().get("zero_optimization", {}).get("stage")
-        stage = stage or os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")
-        if str(stage) not in ("1", "2", "3"):
-            raise LaunchError(f"launcher: ZeRO stage {stage}, expected 1, 2 or 3")
-        return f"zero{stage}"
+        return f"zero{deepspeed_settings.stage(deepspeed_settings.read())}"
     if os.environ.get("ACCELERATE_USE_FSDP", "false") == "true":
         if (version := os.environ.get("FSDP_VERSION", "1")) != "2":
             raise LaunchError(f"launcher: FSDP version {version}, expected 2 (fsdp_version)")
@@ -166,46 +168,18 @@ def _deepspeed(config: RuntimeConfig, kind: str, accumulation: int) -> dict[str,
             f"runtime.distributed {kind}: DeepSpeed is not installed, expected"
             " pip install 'faceprior[deepspeed]'"
         ) from None
-    settings = _deepspeed_file()
-    for key, ours in (("gradient_accumulation_steps", accumulation), ("gradient_clipping", "auto")):
-        if settings.get(key, "auto") not in ("auto", ours):
-            raise LaunchError(f"DeepSpeed's {key}: got {settings[key]}, expected auto")
-    for key in ("bf16", "fp16", "optimizer", "scheduler"):
-        if key in settings:
-            raise LaunchError(f"DeepSpeed's {key}: got a section, expected none (ours decides)")
-    stage = {"stage": int(kind.removeprefix("zero"))}
-    settings.pop("train_batch_size", None)
-    settings |= {
-        "zero_optimization": settings.get("zero_optimization", {}) | stage,
-        "train_micro_batch_size_per_gpu": 1,  # only multiplied into a number that nobody reads
-        "gradient_accumulation_steps": accumulation,
-        "gradient_clipping": 0.0,  # the backend sets it
-        "zero_allow_untested_optimizer": True,
-    }
-    if config.precision == "bf16":  # DDP's numerics: weights, gradients and states stay float32
-        settings["torch_autocast"] = {"enabled": True, "dtype": "bfloat16"}
-    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
-    hosts = several and not torch.cuda.is_available()
+    settings = deepspeed_settings.ours(
+        deepspeed_settings.read(),
+        stage=int(kind.removeprefix("zero")),
+        accumulation=accumulation,
+        bf16=config.precision == "bf16",
+    )
+    hosts = processes() > 1 and not torch.cuda.is_available()
     return {
         "mixed_precision": "no",
         "deepspeed_plugin": DeepSpeedPlugin(hf_ds_config=settings),
         "kwargs_handlers": [InitProcessGroupKwargs(backend="gloo")] if hosts else [],
     }
-
-
-def _deepspeed_file() -> dict[str, Any]:
-    """What the launcher's ``deepspeed_config_file`` says; empty without one."""
-    name = os.environ.get("ACCELERATE_DEEPSPEED_CONFIG_FILE")
-    if not name or name == "none":
-        return {}
-    try:
-        found = json.loads(Path(name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        raise LaunchError(f"{name}: {reason}, expected DeepSpeed settings (JSON)") from None
-    if not isinstance(found, dict):
-        raise LaunchError(f"{name}: got no object, expected DeepSpeed settings (JSON)")
-    return found
 
 
 def _refuse_other_settings(config: RuntimeConfig, accumulation: int) -> None:
@@ -215,31 +189,12 @@ def _refuse_other_settings(config: RuntimeConfig, accumulation: int) -> None:
         raise LaunchError(
             f"launcher: mixed precision {launcher}, expected {config.precision} (runtime.precision)"
         )
-    steps = int(os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", 1))
+    backend = os.environ.get("ACCELERATE_DYNAMO_BACKEND", "no")
+    if backend.lower() != "no":
+        raise LaunchError(f"launcher: dynamo backend {backend}, expected no (runtime.compile)")
+    steps = number("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", 1)
     if steps not in (1, accumulation):
         raise LaunchError(
             f"launcher: {steps} accumulation steps, expected {accumulation}"
             " (global_batch_size / processes / micro_batch_size)"
         )
-
-
-def _processes_asked_of_launcher() -> int | None:
-    """``--num_processes`` of the ``accelerate launch`` above us.
-
-    With ``--cpu --num_processes 2`` it starts a single process and says nothing; the command line
-    is the only trace of what was asked.
-    """
-    try:
-        parent = psutil.Process().parent()
-        command = parent.cmdline() if parent else []
-    except psutil.Error:
-        return None
-    if "launch" not in command or not any("accelerate" in word for word in command):
-        return None
-    for position, word in enumerate(command):
-        option, _, value = word.partition("=")
-        if option in ("--num_processes", "--num-processes"):
-            return int(value or command[position + 1])
-        if word.endswith(".py"):  # what follows are the program's own options
-            break
-    return None

@@ -31,9 +31,13 @@ from pretrain.errors import UserError
 class NonFiniteError(UserError):
     """Too many steps in a row had gradients that are not numbers."""
 
+    everywhere = True
+
 
 class BadImagesError(UserError):
     """More images are unreadable than the run may replace."""
+
+    everywhere = True
 
 
 #: The share of bad images is taken of at least so many: two of the first twenty say little.
@@ -290,23 +294,10 @@ class Loop:
         sums = self.runtime.total(progress.loss_sums).tolist()
         skipped, norm = progress.skipped_since.item(), progress.norm_sum.item()
         good = steps - skipped
-        means = [value / good if good else float("nan") for value in sums]
         now = time.monotonic()
-        seconds, steps_here = now - self._logged_at, progress.step - self._logged_here
-        if tracker:
-            values = {
-                "step": progress.step,
-                "epoch": progress.step / self.steps_per_epoch,
-                "loss": sum(means),
-                "lr": self.schedule.lr(progress.step - 1),
-                "grad_norm": norm / good if good else float("nan"),
-                "skipped": int(progress.skipped.item()),
-                "images_per_second": steps_here * self.training.global_batch_size / seconds,
-                "waiting": self._waited / seconds,
-            }
-            if len(means) > 1:
-                values |= dict(zip(self.objective.tasks, means, strict=True))
-            tracker.record(values, (self.schedule.steps - progress.step) * seconds / steps_here)
+        with self.runtime.main_first_error():
+            if tracker:
+                self._record(tracker, [*sums, norm], good, now - self._logged_at)
         limit = self.training.max_skipped_in_a_row
         if progress.step == self.schedule.steps:  # a shorter run must not end well on no good step
             limit = min(limit, progress.step)
@@ -321,6 +312,25 @@ class Loop:
         progress.longest.copy_(progress.streak)
         progress.logged_step = self._logged_here = progress.step
         self._logged_at, self._waited = now, 0.0
+
+    def _record(self, tracker: Tracker, sums: list[float], good: float, seconds: float) -> None:
+        """A log point: means of what was summed over the good steps (losses, norm), and rates."""
+        progress = self.progress
+        *means, norm = [value / good if good else float("nan") for value in sums]
+        steps_here = progress.step - self._logged_here
+        values = {
+            "step": progress.step,
+            "epoch": progress.step / self.steps_per_epoch,
+            "loss": sum(means),
+            "lr": self.schedule.lr(progress.step - 1),
+            "grad_norm": norm,
+            "skipped": int(progress.skipped.item()),
+            "images_per_second": steps_here * self.training.global_batch_size / seconds,
+            "waiting": self._waited / seconds,
+        }
+        if len(means) > 1:
+            values |= dict(zip(self.objective.tasks, means, strict=True))
+        tracker.record(values, (self.schedule.steps - progress.step) * seconds / steps_here)
 
     def _note_bad_images(self, window: Sequence[Batch]) -> None:
         for batch in window:

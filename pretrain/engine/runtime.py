@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
-from collections.abc import Iterator, Sequence
+import socket
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -15,7 +15,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from pretrain.engine.cores import usable_cores
-from pretrain.engine.launching import RuntimeConfig, start
+from pretrain.engine.launcher import number
+from pretrain.engine.launching import RuntimeConfig, refuse_other_number, start
 from pretrain.errors import UserError
 
 Value = TypeVar("Value")
@@ -49,6 +50,8 @@ class Runtime:
         self._hosts = (
             dist.new_group(backend="gloo", timeout=_PATIENCE) if self.world_size > 1 else None
         )
+        with self.shared_errors():
+            refuse_other_number(config, self.world_size)
         if self.device.type == "cpu":
             torch.set_num_threads(config.threads or self._fair_share_of_cores())
 
@@ -102,9 +105,57 @@ class Runtime:
             yield
         except UserError as caught:
             error = caught
-        shared = self.decide(error) or error
+        shared = self.decide(error)
         if shared is not None:
+            shared.everywhere = True
             raise shared
+        if error is not None:
+            raise error
+
+    @contextmanager
+    def shared_errors(self) -> Iterator[None]:
+        """An error that any process meets (files that one node lacks) ends all of them with it.
+
+        Nothing inside may wait for the other processes.
+        """
+        error: UserError | None = None
+        try:
+            yield
+        except UserError as caught:
+            error = caught
+        if not any(self.agree([error is not None])):
+            return
+        host = socket.gethostname()
+        met = self.collect([] if error is None else [(self.rank, host, error)])
+        rank, host, first = met[0]
+        shared = first if rank == 0 else UserError(f"process {rank} on {host}: {first}")
+        shared.everywhere = True
+        raise shared
+
+    def refuse_differences(self, values: Mapping[str, Any]) -> None:
+        """Ends all processes where one of them has other values than the main one.
+
+        Each reads its own command line and files; with other values they would train a mixture, or
+        wait for each other for ever.
+
+        Args:
+            values: what has to be the same in every process, by name.
+
+        Raises:
+            UserError: on every process, with every name that differs.
+        """
+        first, *others = self.collect([dict(values)])
+        found = list[str]()
+        for key in dict.fromkeys(key for one in (first, *others) for key in one):
+            expected = first.get(key, "absent")
+            for rank, one in enumerate(others, start=1):
+                if (got := one.get(key, "absent")) != expected:
+                    found.append(f"{key} {got!r} in process {rank} and {expected!r} in process 0")
+                    break
+        if found:
+            error = UserError(f"{', '.join(found)}; expected the same options and data in each")
+            error.everywhere = True
+            raise error
 
     def seed_step(self, seed: int, step: int) -> None:
         """Torch's generators as a function of (seed, step, rank): a resume needs no saved state."""
@@ -134,5 +185,4 @@ class Runtime:
 
     def _fair_share_of_cores(self) -> int:
         """Launchers set one thread a process "for performance", which halves a small machine."""
-        local = int(os.environ.get("LOCAL_WORLD_SIZE", self.world_size))
-        return max(1, usable_cores() // local)
+        return max(1, usable_cores() // number("LOCAL_WORLD_SIZE", self.world_size))

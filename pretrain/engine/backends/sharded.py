@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
@@ -32,6 +33,8 @@ class Sharded:
     ) -> None:
         self.runtime, self.clip_norm = runtime, clip_norm
         names = {parameter: name for name, parameter in model.named_parameters()}
+        for tensor in model.state_dict().values():  # as DDP and DeepSpeed do by themselves
+            dist.broadcast(tensor, 0)
         mesh = init_device_mesh(runtime.device.type, (runtime.world_size,))
         for layers in model.modules():
             if isinstance(layers, nn.ModuleList):  # the blocks of encoder and decoder

@@ -7,6 +7,7 @@ processes; ours hold whole tensors by name.
 
 from __future__ import annotations
 
+import warnings
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -31,6 +32,8 @@ class Zero:
     ) -> None:
         self.accelerator, self.device, self.module = runtime.accelerator, runtime.device, model
         self.splits_weights = runtime.distributed == "zero3"
+        # ZeRO-3 would warn of torch's renamed collectives in every step.
+        warnings.filterwarnings("ignore", r"`torch\.distributed\.", FutureWarning)
         self.model, self._wrapped = self.accelerator.prepare(model, optimizer)
         self.optimizer: Any = self.model.optimizer
         self.optimizer.clip_grad = clip_norm or 0.0  # 0 does not clip
