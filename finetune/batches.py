@@ -84,12 +84,14 @@ class LabelledBatch:
         images: [B, 3, H, W] uint8.
         labels: of the images.
         noise: [B, W, N] float32 in [0, 1): decides the masks of the views; None: no views.
+        epoch: counted from 0.
         bad: (name, reason) of images that were replaced by another one.
     """
 
     images: Tensor
     labels: LabelTensors
     noise: Tensor | None
+    epoch: int
     bad: list[tuple[str, str]]
 
     def pin_memory(self) -> LabelledBatch:
@@ -147,8 +149,7 @@ class LabelledFaces(AugmentedImages[LabelledBatch]):
         image_size: pixels a side that the model takes.
         augmentation: crop and flip.
         colour: colour jitter.
-        views: masked copies of an image, each with noise of its own.
-        num_patches: noise values a view.
+        masks: masked views of an image, each with noise of its own, and the patches of each.
     """
 
     def __init__(
@@ -161,8 +162,7 @@ class LabelledFaces(AugmentedImages[LabelledBatch]):
         image_size: int,
         augmentation: AugmentationConfig,
         colour: ColourConfig,
-        views: int = 0,
-        num_patches: int = 0,
+        masks: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__(
             source,
@@ -172,7 +172,7 @@ class LabelledFaces(AugmentedImages[LabelledBatch]):
             augmentation=augmentation,
         )
         self.labels, self.colour = LabelTensors.of(targets), colour
-        self.views, self.num_patches = views, num_patches
+        self.views, self.num_patches = masks
 
     def __getitem__(self, request: Request) -> LabelledBatch:
         """The micro-batch of an epoch and indices."""
@@ -189,5 +189,5 @@ class LabelledFaces(AugmentedImages[LabelledBatch]):
             self.noise(epoch, ids, "mask", self.num_patches, view) for view in range(self.views)
         ]
         return LabelledBatch(
-            images, self.labels.rows(shown), torch.stack(noise, 1) if noise else None, bad
+            images, self.labels.rows(shown), torch.stack(noise, 1) if noise else None, epoch, bad
         )

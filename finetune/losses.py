@@ -14,6 +14,8 @@ Shapes: B batch, K expressions, A action units, H heads, F width of the features
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -167,6 +169,58 @@ def partition_loss(heads: Tensor) -> tuple[Tensor, Tensor]:
     variance = _wide(heads).var(1).mean()
     loss = torch.log1p(heads.shape[1] / (variance + _SMALLEST_VARIANCE))
     return len(heads) * loss, torch.tensor(len(heads), device=heads.device)
+
+
+def js_divergence(logits: Tensor, weights: Sequence[float] | None = None) -> tuple[Tensor, Tensor]:
+    """Generalised Jensen-Shannon divergence of the views' distributions over classes.
+
+    sum_i w_i KL(p_i || m) with m = sum_i w_i p_i: 0 where all agree, at most ln W, the same for any
+    order of the views (with their weights). It needs no labels: every row counts.
+    Source: Lin 1991, section IV; Englesson and Azizpour 2021, equation 5.
+
+    Args:
+        logits: [W, B, ..., K] of W views; dimensions between are entries of their own.
+        weights: [W], above 0, that add up to 1; None: all equal.
+
+    Returns:
+        (sum, count), scalars.
+    """
+    logs = _wide(logits).log_softmax(-1)
+    views = len(logs)
+    shares = torch.tensor(weights or [1 / views] * views, dtype=logs.dtype, device=logs.device)
+    shares = shares.reshape(-1, *[1] * (logs.ndim - 1))
+    mean = torch.logsumexp(logs + shares.log(), 0)  # [B, ..., K]
+    rows = (shares * logs.exp() * (logs - mean)).sum((0, -1))  # [B, ...]
+    return rows.sum(), torch.tensor(rows.numel(), device=rows.device)
+
+
+def bernoulli_js_divergence(
+    logits: Tensor, weights: Sequence[float] | None = None
+) -> tuple[Tensor, Tensor]:
+    """:func:`js_divergence` of views on things that are there or not, each an entry of its own.
+
+    Args:
+        logits: [W, B, A] of W views.
+        weights: see there.
+
+    Returns:
+        (sum, count), scalars; the count is B * A.
+    """
+    wide = _wide(logits)
+    return js_divergence(torch.stack([wide, torch.zeros_like(wide)], -1), weights)
+
+
+def squared_disagreement(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean squared distance of the views' numbers to their mean, each number an entry of its own.
+
+    Args:
+        values: [W, B, D] of W views.
+
+    Returns:
+        (sum, count), scalars; the count is B * D.
+    """
+    rows = _wide(values).var(0, correction=0)  # [B, D]
+    return rows.sum(), torch.tensor(rows.numel(), device=rows.device)
 
 
 def _cross_entropy(

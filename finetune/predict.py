@@ -206,12 +206,10 @@ def _said(table: PredictionTable, answers: Answers, seconds: float) -> list[str]
 
 
 def _work() -> None:
-    with StopSignal() as stop:
+    with StopSignal("stopping, nothing is written") as stop:
         try:
             lines = predict_table(parse_config(PredictConfig, None, PROGRAM), stop)
         except Interrupted:
-            if os.environ.get("RANK", "0") == "0":
-                print("stopped: nothing was written", file=sys.stderr)
             sys.exit(EXIT_STOPPED)
     if lines:
         print("\n".join(lines))

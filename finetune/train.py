@@ -19,6 +19,7 @@ from finetune.batches import LabelledFaces
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
 from finetune.methods.cnn import DAN, TimmCNN
+from finetune.methods.cotex import CoTEX
 from finetune.methods.emma import EMMA
 from finetune.methods.method import Built, Method
 from finetune.models import emma
@@ -50,7 +51,7 @@ from pretrain.files import write_text
 from pretrain.run import Look, Run, RunConfig, train
 
 #: Systems that ``method.class_path`` may name.
-METHODS: Sequence[type[Method]] = (EMMA, DAN, TimmCNN)
+METHODS: Sequence[type[Method]] = (EMMA, DAN, TimmCNN, CoTEX)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +160,7 @@ class Finetuning(Run[FinetuneConfig]):
             image_size=method.image_size,
             augmentation=config.data.augmentation,
             colour=config.data.colour,
-            views=method.views,
+            masks=method.masks,
         )
 
     def build_model(self, fresh: bool) -> TrainedModel:

@@ -8,12 +8,14 @@ from typing import Any
 from finetune.label_weights import action_unit_weights, expression_weights
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
+from finetune.methods.cotex import check_masks
 from finetune.methods.method import Built, Method
 from finetune.methods.pretrained import open_cnn, open_encoder, seen_by_encoder
 from finetune.models.affect import AffectModel
 from finetune.models.cnn import CNNConfig
 from finetune.models.emma import EMMAConfig, EMMAOptions
 from finetune.models.label_spaces import LabelSpaces
+from finetune.objectives.cotraining import CoTraining, CoTrainingConfig
 from finetune.objectives.supervised import LossConfig, Supervised
 from pretrain.load import place_tensors
 from pretrain.models.vit import ViT
@@ -30,6 +32,9 @@ class EMMA(Method):
         cnn_expressions: order of the classes of a released CNN; null: as published.
         model: the network.
         losses: what the tasks count.
+        views: masked views of an image that the encoder learns from, and that must agree (see
+            CoTEX); 0: it sees the image itself.
+        cotraining: how views differ, and what their agreement counts.
     """
 
     encoder: str | None = None
@@ -37,9 +42,15 @@ class EMMA(Method):
     cnn_expressions: str | None = None
     model: EMMAOptions = field(default_factory=EMMAOptions)
     losses: LossConfig = field(default_factory=LossConfig)
+    views: int = 0
+    cotraining: CoTrainingConfig = field(default_factory=CoTrainingConfig)
 
     def __post_init__(self) -> None:
-        """Refuses a CNN that nothing reads, and none where one is read."""
+        """Refuses a CNN that nothing reads, none where one is read, and views that see nothing."""
+        if self.views < 0:
+            raise ValueError(f"views {self.views}, expected 0 or more")
+        if self.views:
+            check_masks(self.cotraining, self.views, self.model.shape.num_patches)
         if self.cnn is None and self.model.va_input not in ("scores", "features"):
             raise ValueError(f"cnn null with va_input {self.model.va_input!r}, expected one")
         if self.cnn is not None and not self.model.reads_cnn:
@@ -62,6 +73,11 @@ class EMMA(Method):
     def image_size(self) -> int:
         """See :class:`Method`."""
         return self.model.image_size
+
+    @property
+    def masks(self) -> tuple[int, int]:
+        """See :class:`Method`."""
+        return self.views, self.model.shape.num_patches
 
     @property
     def trained_tasks(self) -> tuple[str, ...]:
@@ -114,6 +130,8 @@ class EMMA(Method):
         notes = ModelNotes(
             expression_weights=classes, action_unit_weights=units, tasks=self.trained_tasks
         )
+        if self.views:
+            return CoTraining(model, self.cotraining, losses, classes, units), notes
         return Supervised(model, losses, classes, units), notes
 
     def _encoder(self, options: dict[str, Any], remarks: list[str]) -> ViT | None:

@@ -54,9 +54,9 @@ class Method(Choice):
         return False
 
     @property
-    def views(self) -> int:
-        """Masked copies of an image that its objective takes."""
-        return 0
+    def masks(self) -> tuple[int, int]:
+        """Masked views of an image that its objective takes, and the patches of each."""
+        return 0, 0
 
     def build(self) -> Built:
         """The model, with fresh or pretrained weights.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -54,6 +54,15 @@ class AffectModel(nn.Module):
 
     def forward(self, images: Tensor) -> Predictions:
         """Answers images [B, 3, H, W], uint8 or float, 0..255."""
+        raise NotImplementedError
+
+    def answer_views(self, images: Tensor, visible: Sequence[Tensor | None]) -> list[Predictions]:
+        """What each view answers, for models that are trained on masked views.
+
+        Args:
+            images: [B, 3, H, W], uint8 or float, 0..255.
+            visible: of each view the patches that it sees [B, V]; None: all.
+        """
         raise NotImplementedError
 
     def answer(self, seen: Mapping[str, Tensor]) -> Predictions:

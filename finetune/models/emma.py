@@ -7,7 +7,7 @@ Source: Li et al. 2022, "Affective behaviour analysis using pretrained model wit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -208,6 +208,13 @@ class EMMA(AffectModel):
             runs, whatever is trained.
         """
         return self.answer(self.look(images))
+
+    def answer_views(self, images: Tensor, visible: Sequence[Tensor | None]) -> list[Predictions]:
+        """What the encoder answers to each view; the CNN sees the whole image, once."""
+        whole = self._look(images)
+        return [
+            self.answer(whole | {"features": self.encoder(images, seen)[:, 0]}) for seen in visible
+        ]
 
     def look(self, images: Tensor) -> dict[str, Tensor]:
         """What the networks below the heads see in images [B, 3, H, W].

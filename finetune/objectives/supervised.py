@@ -94,7 +94,7 @@ class Supervised(TrainedModel):
     ) -> None:
         super().__init__(model)
         self.config = config
-        self.tasks = tasks_of(model.labels)
+        self.tasks = self._labelled = tasks_of(model.labels)
         spaces = model.labels
         classes = spaces.expressions.classes if spaces.expressions else ()
         units = spaces.action_units.names if spaces.action_units else ()
@@ -115,7 +115,7 @@ class Supervised(TrainedModel):
             "expression": labels.expression_valid.sum(),
             "action_units": labels.action_units_valid.sum(),
         }
-        return torch.stack([found[task] for task in self.tasks])
+        return torch.stack([found[task] for task in self._labelled])
 
     def forward(self, batch: LabelledBatch | SeenBatch) -> Tensor:
         """See :class:`TrainedModel`."""

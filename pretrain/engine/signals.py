@@ -22,9 +22,13 @@ class StopSignal:
     """Remembers SIGTERM, SIGUSR1 and the first Ctrl-C, so that the loop can save and leave.
 
     A second Ctrl-C interrupts at once. Use as a context; handlers are put back at its end.
+
+    Args:
+        then: what the program does after a signal, for the person.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, then: str = "saving, then leaving") -> None:
+        self._then = then
         self.received: str | None = None
         self._interrupts = False
         self._before: dict[int, Any] = {}
@@ -59,7 +63,7 @@ class StopSignal:
         if number == signal.SIGINT and self.received == "SIGINT":
             raise KeyboardInterrupt
         self.received = signal.Signals(number).name
-        os.write(sys.stderr.fileno(), f"\n{self.received}: saving, then leaving\n".encode())
+        os.write(sys.stderr.fileno(), f"\n{self.received}: {self._then}\n".encode())
         if self._interrupts:
             self._interrupts = False
             raise Interrupted

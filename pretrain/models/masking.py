@@ -44,6 +44,36 @@ def split_patches(noise: Tensor, visible: int) -> tuple[Tensor, Tensor]:
     return order[:, :visible], order[:, visible:]
 
 
+def visible_patches(
+    noise: Tensor, mask_ratio: float, *, disjoint: bool = False
+) -> list[Tensor | None]:
+    """The patches that each of several views sees of an image.
+
+    Args:
+        noise: [B, W, N] for W views.
+        mask_ratio: share of the patches that a view does not see; 0: it sees all.
+        disjoint: no patch is seen by two views; then the first view's noise decides for all.
+
+    Returns:
+        For each view [B, V] int64, or None where it sees all.
+
+    Raises:
+        ValueError: a ratio that leaves nothing, or too little for disjoint views.
+    """
+    views, patches = noise.shape[1:]
+    if not mask_ratio:
+        return [None] * views
+    visible = visible_count(patches, mask_ratio)
+    if not disjoint:
+        return [split_patches(noise[:, view], visible)[0] for view in range(views)]
+    if views * visible > patches:
+        raise ValueError(
+            f"{views} disjoint views of {visible} patches each, expected at most {patches} in all"
+        )
+    order = torch.argsort(noise[:, 0], dim=1, stable=True)
+    return [order[:, view * visible : (view + 1) * visible] for view in range(views)]
+
+
 def take(tokens: Tensor, indices: Tensor) -> Tensor:
     """Gathers tokens by index: [B, N, D] (or [1, N, D], shared) and [B, V] give [B, V, D]."""
     tokens = tokens.expand(indices.shape[0], -1, -1)

@@ -337,7 +337,7 @@ def test_a_stop_signal_ends_it_with_its_own_code_and_no_table(place, tmp_path):
     os.killpg(process.pid, signal.SIGTERM)  # as a scheduler does: the workers as well
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (EXIT_STOPPED, "")
-    assert err.endswith("stopped: nothing was written\n")
+    assert err.endswith("stopping, nothing is written\n")
     assert "Traceback" not in err
     assert not (tmp_path / "out").exists()
 
@@ -383,7 +383,7 @@ def test_a_signal_to_one_process_ends_both(place, tmp_path: Path) -> None:
     ranks["1"].send_signal(signal.SIGUSR1)
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
-    assert errors.count("stopped: nothing was written") == 1
+    assert errors.count("stopping, nothing is written") == 1
     assert f"exitcode  : {EXIT_STOPPED}" in errors
     assert not out.parent.exists()
 

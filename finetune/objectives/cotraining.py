@@ -1,0 +1,120 @@
+"""Masked co-training: every view learns the labels from its part of the image, and they must agree.
+
+Shapes: B batch, W views, N patches.
+
+Source: Li et al. 2022, "Affective behaviour analysis using pretrained model with facial prior": the
+mean over views of the supervised loss, plus lambda times the Jensen-Shannon divergence of what they
+say. The agreement on action units and on valence and arousal is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from finetune.batches import LabelledBatch, SeenBatch
+from finetune.labels import Predictions
+from finetune.losses import bernoulli_js_divergence, js_divergence, squared_disagreement
+from finetune.models.affect import AffectModel
+from finetune.objectives.supervised import LossConfig, Supervised
+from pretrain.models.masking import visible_patches
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoTrainingConfig:
+    """How views differ, and what their agreement counts.
+
+    Attributes:
+        mask_ratio: share of the patches that a view does not see, in [0, 1); 0: it sees all.
+        masks: independent, or disjoint: no patch is seen by two views.
+        weight: lambda of the agreement. (The paper's 100 is on a divergence that it averages over
+            its six classes: 100 / 6 here.)
+        ramp_epochs: epochs over which the weight grows linearly from 0; 0: none.
+    """
+
+    mask_ratio: float = 0.75
+    masks: str = "independent"
+    weight: float = 1.0
+    ramp_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses unknown masks and numbers out of range."""
+        if not 0 <= self.mask_ratio < 1:
+            raise ValueError(f"mask_ratio {self.mask_ratio}, expected in [0, 1)")
+        if self.masks not in ("independent", "disjoint"):
+            raise ValueError(f"masks {self.masks!r}, expected independent or disjoint")
+        if self.weight < 0 or self.ramp_epochs < 0:
+            raise ValueError(
+                f"weight {self.weight}, ramp_epochs {self.ramp_epochs}, expected 0 or more"
+            )
+
+    def at(self, epoch: int) -> float:
+        """The weight in an epoch, counted from 0."""
+        return self.weight * min(1.0, epoch / self.ramp_epochs if self.ramp_epochs else 1.0)
+
+
+class CoTraining(Supervised):
+    """A model whose views are under the losses of all tasks, and under that of their agreement.
+
+    Args:
+        model: answers views.
+        config: how they differ.
+        losses: of each view.
+        expression_weights: by class; None: all equal.
+        action_unit_weights: by unit; None: 1.
+    """
+
+    def __init__(
+        self,
+        model: AffectModel,
+        config: CoTrainingConfig,
+        losses: LossConfig,
+        expression_weights: Mapping[str, float] | None = None,
+        action_unit_weights: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(model, losses, expression_weights, action_unit_weights)
+        self.cotraining = config
+        labels = model.labels
+        self._agreements = {
+            "affect_agreement": 2 if labels.valence_arousal else 0,
+            "expression_agreement": 1 if labels.expressions else 0,
+            "action_unit_agreement": len(labels.action_units or ()),
+        }
+        self._agreements = {name: n for name, n in self._agreements.items() if n}
+        self.tasks = (*self.tasks, *self._agreements)
+
+    def counts(self, batch: LabelledBatch | SeenBatch) -> Tensor:
+        """See :class:`~finetune.objectives.objective.TrainedModel`."""
+        labelled = super().counts(batch)
+        rows = len(batch.labels.expression)
+        entries = [rows * entries for entries in self._agreements.values()]
+        return torch.cat([labelled, labelled.new_tensor(entries)])
+
+    def forward(self, batch: LabelledBatch | SeenBatch) -> Tensor:
+        """See :class:`~finetune.objectives.objective.TrainedModel`."""
+        assert isinstance(batch, LabelledBatch)
+        assert batch.noise is not None
+        config = self.cotraining
+        visible = visible_patches(
+            batch.noise, config.mask_ratio, disjoint=config.masks == "disjoint"
+        )
+        answers = self.model.answer_views(batch.images, visible)
+        supervised = torch.stack([self.sums(answer, batch.labels) for answer in answers]).mean(0)
+        return torch.cat([supervised, config.at(batch.epoch) * _agreement(answers)])
+
+
+def _agreement(answers: Sequence[Predictions]) -> Tensor:
+    """Sums of the disagreement of views, by task."""
+    found = list[Tensor]()
+    for field, divergence in (
+        ("valence_arousal", squared_disagreement),
+        ("expression_logits", js_divergence),
+        ("action_unit_logits", bernoulli_js_divergence),
+    ):
+        views = [getattr(answer, field) for answer in answers]
+        if views[0] is not None:
+            found.append(divergence(torch.stack(views))[0])
+    return torch.stack(found)
