@@ -133,7 +133,6 @@ class Finetuning(Run[FinetuneConfig]):
 
     dataset: LabelledFaces | SeenFaces
     model: TrainedModel
-    optimised: FinetuneOptimConfig
 
     def __init__(
         self, config: FinetuneConfig, runtime: Runtime, micro_batches: int, stop: StopSignal

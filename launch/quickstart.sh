@@ -22,7 +22,7 @@ launch finetune/main.py --config configs/finetune/quickstart.yaml --resume auto 
 
 chapter "5. Predict the test split, and score it beside two plain references"
 test="--data.kind synthetic --data.split test --data.synthetic.count 600 --data.synthetic.size 64"
-test+=" --data.synthetic.subjects 150"
+test+=" --data.synthetic.subjects 150 --data.synthetic.style posed"
 mkdir -p "$runs/test"
 for model in emma scratch; do
     python -m finetune.predict --model "$runs/$model" $test --out "$runs/test/$model.parquet"
