@@ -29,17 +29,23 @@ print(os.path.expanduser(yaml.safe_load(sys.argv[1])["output_dir"]))' "$config")
 
 signalled=
 # Only the steps get it: the job goes on until they have saved.
-trap 'trapped=yes signalled=yes; scancel --signal USR1 "$SLURM_JOB_ID"' USR1
-trap 'trapped=yes' TERM # preempted or cancelled: the steps have it as well, wait for them
+trap 'signalled=yes; scancel --signal USR1 "$SLURM_JOB_ID"' USR1
+trap : TERM # preempted or cancelled: the steps have it as well, wait for them
 
-run_step() { # sets code
-    srun --ntasks-per-node=1 "$@" &
-    while true; do # a trap ends wait before the step has ended, and leaves its own code
-        trapped=
-        wait $!
-        code=$?
-        [ -n "$trapped" ] || break
-    done
+# Sets code. A trap ends wait before the step has ended, and now and then with a code of its own:
+# the shell beside this one keeps the step's.
+run_step() {
+    local kept
+    kept=$(mktemp) || exit 1
+    {
+        trap : USR1 TERM
+        srun --ntasks-per-node=1 "$@"
+        echo $? >"$kept"
+    } &
+    while kill -0 $! 2>/dev/null; do wait $!; done
+    code=$(cat "$kept")
+    code=${code:-1}
+    rm -f "$kept"
 }
 
 # A start that brought nothing would be followed by others like it, without end.

@@ -14,6 +14,9 @@ from pretrain.engine.optim import OptimConfig
 #: The sum of what all labelled tasks score: P_MTL where there are three.
 SUM = "sum"
 
+#: The training images that a share leaves out.
+REST = "rest"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainDataConfig(AugmentedConfig, LabelledConfig):
@@ -26,12 +29,18 @@ class TrainDataConfig(AugmentedConfig, LabelledConfig):
             missing, or contempt_to_other.
         share: share of the training groups (recordings, people, else images) that is used, in
             (0, 1], drawn by seed.
+        unlabelled: images without labels, for systems that are trained on masked views: rest (the
+            training images that share leaves out) or what data.source of stage one may be; null:
+            none.
+        unlabelled_passes: passes over them in an epoch.
     """
 
     split: str | None = "train"
     colour: ColourConfig = field(default_factory=ColourConfig)
     mapping: str | None = None
     share: float = 1.0
+    unlabelled: str | None = None
+    unlabelled_passes: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuses what either part refuses, an unknown mapping, and a share of nothing."""
@@ -43,6 +52,10 @@ class TrainDataConfig(AugmentedConfig, LabelledConfig):
             )
         if not 0 < self.share <= 1:
             raise ValueError(f"share {self.share}, expected in (0, 1]")
+        if self.unlabelled == REST and self.share == 1:
+            raise ValueError("unlabelled rest with share 1, expected a share below")
+        if not 0 < self.unlabelled_passes <= 1000:
+            raise ValueError(f"unlabelled_passes {self.unlabelled_passes}, expected in (0, 1000]")
 
 
 @dataclass(frozen=True, kw_only=True)

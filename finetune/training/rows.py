@@ -17,6 +17,7 @@ from finetune.labels import Targets
 from finetune.methods.method import Method
 from finetune.separation import check_separate, equal_images
 from finetune.training.config import HeldOutConfig, SelectionConfig, TrainDataConfig
+from finetune.training.unlabelled import unlabelled_images
 from pretrain.data.order import sample_ids, uniform
 from pretrain.data.sources import Selection
 from pretrain.errors import UserError
@@ -77,7 +78,8 @@ def open_rows(
             held-out rows that are trained on.
     """
     said = list[str]()
-    parts = [_training_rows(data, seed, said)]
+    training, rest = _training_rows(data, seed, said)
+    parts = [training]
     held_out = None
     if validation.split is not None:
         held_out = _open(_config_of(validation, data))
@@ -103,19 +105,39 @@ def open_rows(
         against["the selection rows"] = chosen[2].annotations
     scored = _checked(held_out, against, "validation", data, allow_overlap)
     said += [line for entry in (choosing, scored) if entry for line in entry.remarks]
-    training = _prepared(parts, method, data, said)
+    unlabelled = None
+    if data.unlabelled is not None:
+        unlabelled = _blind(unlabelled_images(data, rest), method)
+        said.append(f"data.unlabelled {data.unlabelled}: {len(unlabelled)} images without labels")
+    prepared = _prepared(parts, unlabelled, method, data, said)
     groups = sorted({key for part in parts for key in part.annotations.keys})
-    return Rows(training, tuple(groups), tuple(parts), scored, choosing, tuple(said))
+    return Rows(prepared, tuple(groups), tuple(parts), scored, choosing, tuple(said))
 
 
-def _training_rows(data: TrainDataConfig, seed: int, said: list[str]) -> LabelledImages:
+def _training_rows(
+    data: TrainDataConfig, seed: int, said: list[str]
+) -> tuple[LabelledImages, LabelledImages | None]:
+    """The images to train on, and those that a share leaves out."""
     images, line = read_collection(data).open_images().to_train_on()
     said += [line] if line else []
-    if data.share < 1:
-        _, some = _split(images.annotations, data.share, seed, "share")
-        images = _select(images, some)
-        said.append(f"data.share {data.share}: {len(images)} images are used")
-    return images
+    if data.share == 1:
+        return images, None
+    others, some = _split(images.annotations, data.share, seed, "share")
+    said.append(f"data.share {data.share}: {len(some)} of {len(images)} images are used")
+    return _select(images, some), _select(images, others)
+
+
+def _blind(images: LabelledImages, method: Method) -> LabelledImages:
+    """Images without labels, in the model's spaces."""
+    if not method.masks[0]:
+        raise UserError(
+            f"data.unlabelled with method {type(method).__name__} without masked views, which"
+            " learns from labels alone; expected null, or method.views above 0"
+        )
+    own, labels = images.targets, method.labels
+    return images.in_spaces(
+        labels.expressions or own.expression_space, labels.action_units or own.action_unit_space
+    )
 
 
 def _config_of(validation: HeldOutConfig, data: TrainDataConfig) -> LabelledConfig:
@@ -194,7 +216,11 @@ def look_alike(rows: Rows, held_out: HeldOut) -> tuple[str, ...]:
 
 
 def _prepared(
-    parts: Sequence[LabelledImages], method: Method, data: TrainDataConfig, said: list[str]
+    parts: Sequence[LabelledImages],
+    unlabelled: LabelledImages | None,
+    method: Method,
+    data: TrainDataConfig,
+    said: list[str],
 ) -> LabelledImages | LabelledMixture:
     """The training rows in the model's spaces, without those that teach it nothing."""
     labels, useful = method.labels, list[LabelledImages]()
@@ -213,9 +239,11 @@ def _prepared(
             )
         useful.append(converted if len(known) == len(converted) else _select(converted, known))
     _refuse_unlabelled_tasks([part.targets for part in useful], method, data)
-    if len(useful) == 1 and not method.balanced:
+    if len(useful) == 1 and not method.balanced and unlabelled is None:
         return useful[0]
     entries = [entry for part in useful for entry in _balanced(part, method.balanced)]
+    if unlabelled is not None:
+        entries.append((unlabelled, data.unlabelled_passes))
     space, units = useful[0].targets.expression_space, useful[0].targets.action_unit_space
     return LabelledMixture(entries, space, units)
 

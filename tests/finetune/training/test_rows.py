@@ -130,3 +130,30 @@ def test_one_person_cannot_be_split(tmp_path: Path) -> None:
     data = TrainDataConfig(kind="manifest", root=str(tmp_path))
     with pytest.raises(UserError, match="1 subjects, expected at least 2"):
         rows(data, validation=NONE, selection=SelectionConfig(share=0.2))
+
+
+def test_what_a_share_leaves_out_can_stay_without_its_labels() -> None:
+    method = EMMA(losses=LOSSES, views=2)
+    found = rows(replace(DRAWN, share=0.2, unlabelled="rest"), method=method)
+    targets, used = found.training.targets, rows(replace(DRAWN, share=0.2))
+    labelled = len(used.training.targets)
+    blind = targets.select(np.arange(labelled, len(targets)))
+    assert len(blind) == 60 - len(used.parts[0])
+    assert not blind.expression_valid.any()
+    assert not blind.valence_arousal_valid.any()
+    assert not blind.action_units_valid.any()
+    assert not blind.expression.any()
+    assert found.groups == used.groups  # nobody's labels were seen but theirs
+
+
+def test_other_images_can_be_added_without_labels(tmp_path: Path) -> None:
+    labelled_images(tmp_path, "list", range(3))
+    data = replace(DRAWN, unlabelled=str(tmp_path), unlabelled_passes=0.5)
+    found = rows(data, method=EMMA(losses=LOSSES, views=2))
+    ((places, fraction),) = found.training.partial
+    assert (len(places), fraction) == (18, 0.5)
+
+
+def test_unlabelled_images_need_views_that_can_agree() -> None:
+    with pytest.raises(UserError, match=r"data.unlabelled with method EMMA .*method.views"):
+        rows(replace(DRAWN, share=0.5, unlabelled="rest"))
