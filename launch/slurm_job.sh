@@ -78,7 +78,7 @@ if [ -n "${STAGE:-}" ]; then # a packed folder, copied to a disk of each node
         cd "$STAGE" || exit 1
         while IFS= read -r -d "" file; do
             [ ! -e "$STAGED/$file" ] || continue
-            part=$STAGED/$file.$SLURM_JOB_ID.part
+            part=$STAGED/$file.$SLURM_JOB_ID-$SLURM_NODEID.part
             if mkdir -p "${part%/*}" && cp "$file" "$part" && mv "$part" "$STAGED/$file"; then
                 code=75
             else

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from finetune.data.config import SYNTHETIC, LabelledConfig
 from finetune.labels import MAPPINGS
@@ -68,6 +69,7 @@ class HeldOutConfig:
         root: its folder.
         track: VA, EXPR or AU, for aff_wild2_video alone.
         count: drawn faces of the split, for kind synthetic; null: as many as in training.
+        style: of the drawn faces, for kind synthetic; null: as in training.
         every_epochs: score them on the way as well, for the log; null: in the end only.
     """
 
@@ -76,6 +78,7 @@ class HeldOutConfig:
     root: str | None = field(default=None, metadata={"operational": True})
     track: str | None = None
     count: int | None = None
+    style: str | None = None
     every_epochs: float | None = field(default=None, metadata={"operational": True})
 
     def __post_init__(self) -> None:
@@ -91,18 +94,17 @@ class HeldOutConfig:
         """What to read."""
         assert self.split is not None
         kind = self.kind or data.kind
-        synthetic = data.synthetic
-        if self.count is not None:
-            if kind != SYNTHETIC:
-                raise ValueError(f"validation.count {self.count} with kind {kind!r}, expected null")
-            fields = {**vars(synthetic), "count": self.count}
-            synthetic = type(synthetic)(**fields)
+        given = {"count": self.count, "style": self.style}
+        drawn: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+        if drawn and kind != SYNTHETIC:
+            name, value = next(iter(drawn.items()))
+            raise ValueError(f"validation.{name} {value} with kind {kind!r}, expected null")
         return LabelledConfig(
             kind=kind,
             root=self.root if self.kind else data.root,
             split=self.split,
             track=self.track if self.kind else data.track,
-            synthetic=synthetic,
+            synthetic=replace(data.synthetic, **drawn),
         )
 
 
