@@ -8,7 +8,6 @@ source "$(dirname "$0")/environment.sh" ""
 out=${1:?a folder for the runs}
 seeds=${2:-3}
 shift $(($# < 2 ? $# : 2))
-config=configs/finetune/ablation.yaml
 encoder=$out/encoder/encoder non_faces=$out/non_faces/encoder cnn=$out/cnn
 export OMP_NUM_THREADS=1
 
@@ -42,6 +41,21 @@ for rho in 0.3 1.0; do
     rows[va_from_vit_features_rho_$rho]="$face --method.model.va_input=features $dial"
     rows[va_from_features_of_both_rho_$rho]="$face $with_cnn --method.model.va_input=features_of_both $dial"
 done
+# CoTEX: trained on exaggerated faces, scored on posed ones. Equal compute: the epochs of a row follow
+# from the tokens that its views see (5 epochs of one whole view).
+views="--method.encoders=[\"$encoder\"]"
+alone="--method.views.views=1 --method.cotraining.weight=0"
+whole="--method.cotraining.mask_ratio=0"
+rows+=(
+    [cotex_one_vit]="$views $alone $whole --training.epochs=5"
+    [cotex_one_masked_vit]="$views $alone --training.epochs=9.4"
+    [cotex_two_vits_averaged]="$views $whole --method.cotraining.weight=0 --training.epochs=2.5"
+    [cotex_two_vits_agreeing]="$views $whole --training.epochs=2.5"
+    [cotex_without_agreement]="$views --method.cotraining.weight=0 --training.epochs=4.7"
+    [cotex]="$views --training.epochs=4.7"
+    [cotex_shared_encoder]="$views --method.views.shared=true --training.epochs=4.7"
+    [cotex_mask_0.75]="$views --method.cotraining.mask_ratio=0.75 --training.epochs=8.5"
+)
 wanted=("$@")
 [[ ${#wanted[@]} -gt 0 ]] || wanted=("${!rows[@]}")
 
@@ -54,7 +68,9 @@ stage_one non_faces --data.source non_faces
 python finetune/main.py --config configs/finetune/ablation_cnn.yaml --resume auto --output_dir "$cnn"
 
 run_row() { # ROW SEED
-    local folder=$out/rows/$1/seed-$2
+    local kind=rows config=configs/finetune/ablation.yaml
+    [[ $1 == cotex* ]] && kind=cotex config=configs/finetune/ablation_cotex.yaml
+    local folder=$out/$kind/$1/seed-$2
     [[ -f $folder/scores.json ]] && return
     # shellcheck disable=SC2086 # options, split on purpose
     python finetune/main.py --config "$config" --resume auto --seed "$2" --output_dir "$folder" \
@@ -68,4 +84,6 @@ for seed in $(seq 0 $((seeds - 1))); do
     done
 done
 wait
-python -m finetune.compare "$out/rows" --out "$out/table.md"
+for kind in rows cotex; do
+    [[ ! -d $out/$kind ]] || python -m finetune.compare "$out/$kind" --out "$out/$kind.md"
+done

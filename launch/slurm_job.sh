@@ -5,6 +5,11 @@
 # processes by cgroup, nothing but SIGKILL to the trainers. So the launchers have to hand signals on.
 
 set -uo pipefail
+signalled=
+# Only the steps get it: the job goes on until they have saved.
+trap 'signalled=yes; scancel --signal USR1 "$SLURM_JOB_ID"' USR1
+trap : TERM # preempted or cancelled: the steps have it as well, wait for them
+
 cd "${SLURM_SUBMIT_DIR:-.}" || exit 1
 if [ -z "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && [ -f .venv/bin/activate ]; then
     source .venv/bin/activate
@@ -26,11 +31,6 @@ arguments=("$@" --resume auto --runtime.processes $((SLURM_NNODES * PROCESSES_PE
 config=$(python "$PROGRAM" "${arguments[@]}" --print_config) || exit 2
 folder=$(python -c 'import os, sys, yaml
 print(os.path.expanduser(yaml.safe_load(sys.argv[1])["output_dir"]))' "$config")
-
-signalled=
-# Only the steps get it: the job goes on until they have saved.
-trap 'signalled=yes; scancel --signal USR1 "$SLURM_JOB_ID"' USR1
-trap : TERM # preempted or cancelled: the steps have it as well, wait for them
 
 # Sets code. A trap ends wait before the step has ended, and now and then with a code of its own:
 # the shell beside this one keeps the step's.

@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,15 +68,78 @@ def test_four_processes_see_the_samples_of_one(tmp_path: Path, whole: Path) -> N
     assert losses(tmp_path) == pytest.approx(losses(whole), rel=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["ddp", "fsdp", "zero2", "zero3"])
-def test_a_nan_in_one_process_skips_the_step_in_all(kind: str) -> None:
+def spoilt(kind: str) -> dict[str, Any]:
     environment = of_kind(kind) | {"PYTHONPATH": os.pathsep.join(map(str, SPOILT.parents[:2]))}
     code, output, errors = run(*TORCHRUN, 2, SPOILT, kind, **environment)
     assert code == 0, errors
     found = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
     assert (found["kind"], found["processes"]) == (kind, 2)
+    return dict(found)
+
+
+@pytest.fixture(scope="module")
+def spoilt_ddp() -> dict[str, Any]:
+    return spoilt("ddp")
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp", "zero2", "zero3"])
+def test_a_nan_in_one_process_skips_the_step_in_all(spoilt_ddp: dict[str, Any], kind: str) -> None:
+    found = spoilt_ddp if kind == "ddp" else spoilt(kind)
     assert (found["skipped"], found["steps"]) == (1, 11)  # of twelve
-    assert all(np.isfinite(values).all() for values in found["weights"].values())
+    for name, weights in found["weights"].items():
+        assert np.isfinite(weights).all()
+        # Each process began with weights of its own: the main one's have to be those of all.
+        np.testing.assert_allclose(weights, spoilt_ddp["weights"][name], rtol=1e-4)
+
+
+def nodes(folder: Path, *own: tuple[object, ...]) -> list[tuple[int, str]]:
+    """Starts a process each with options of its own, as on so many nodes: exit codes and errors."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(len(own))}
+    place = {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "ACCELERATE_USE_CPU": "true"}
+    started = [
+        start(*SHORT, "--output_dir", folder, *options, **meeting, **place, RANK=str(rank))
+        for rank, options in enumerate(own)
+    ]
+    try:
+        errors = [process.communicate(timeout=120)[1] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    return [(process.returncode, text) for process, text in zip(started, errors, strict=True)]
+
+
+def test_processes_that_were_told_otherwise_end_before_the_first_step(tmp_path: Path) -> None:
+    other = ("--seed", 1, "--optim.base_lr", 0.01, "--checkpoint.every_steps", 3)
+    first, second = nodes(tmp_path / "run", (), other)
+    message = (
+        "error: optim.base_lr 0.01 in process 1 and 0.001 in process 0, seed 1 in process 1 and 0 in"
+        " process 0, checkpoint.every_steps 3 in process 1 and None in process 0; expected the same"
+        " options and data in each\n"
+    )
+    assert [first, second] == [(2, message), (2, "")]  # said once
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_one_node_lacks_ends_all_with_its_line(tmp_path: Path) -> None:
+    missing = ("--data.source", tmp_path / "missing")
+    first, second = nodes(tmp_path / "run", (), missing)
+    place = f"process 1 on {socket.gethostname()}"
+    message = f"error: {place}: {missing[1]}: no such folder, expected a folder of images\n"
+    assert [first, second] == [(2, message), (2, "")]
+
+
+def test_who_waits_for_a_process_that_was_killed_says_so_in_one_line(tmp_path: Path) -> None:
+    process = start(*TORCHRUN, 2, *SHORT, "--output_dir", tmp_path, ACCELERATE_USE_CPU="true")
+    assert process.stdout is not None
+    assert "step" in process.stdout.readline()
+    ranks = {one.environ()["RANK"]: one for one in trainers(process)}
+    ranks["1"].kill()
+    _, errors = process.communicate(timeout=120)
+    assert "error: another process ended; its error is above\n" in errors
+    assert "gloo" not in errors
 
 
 def test_a_broken_image_of_one_process_is_named_once(tmp_path: Path) -> None:

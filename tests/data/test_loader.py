@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import os
 import re
 import signal
 import subprocess
@@ -15,7 +16,14 @@ import torch
 from PIL import Image
 
 from pretrain.data.images import BadImage
-from pretrain.data.loader import MAX_REPLACEMENTS, HungWorkersError, MaskedImages, windows
+from pretrain.data.loader import (
+    MAX_REPLACEMENTS,
+    HungWorkersError,
+    LostWorkerError,
+    MaskedImages,
+    naming_lost_workers,
+    windows,
+)
 from pretrain.data.order import StepOrder, sample_ids
 from pretrain.data.sources import FolderSource, Source, SourceError
 from pretrain.data.transforms import AugmentationConfig, apply_crop, central_square
@@ -476,3 +484,29 @@ def test_hung_workers_are_named_with_their_stacks_and_end_the_run(capfd):
     assert "test_loader.py" in (stacks := capfd.readouterr().err)
     assert "in image" in stacks
     assert not multiprocessing.active_children()
+
+
+class Killed(Drawn):
+    """Its third image is the one for which the system's memory does not suffice."""
+
+    def image(self, index):
+        if index == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().image(index)
+
+
+def test_a_worker_that_the_system_killed_is_one_line_with_its_number():
+    given = load(Killed(8), batch=4, steps=range(2), workers=1)
+    with pytest.raises(LostWorkerError) as caught, naming_lost_workers():
+        list(given)
+    assert re.fullmatch(
+        r"data worker \(process \d+\) is killed by signal: Killed; expected fewer data.workers, or"
+        " more memory",
+        str(caught.value),
+    )
+
+
+@pytest.mark.parametrize("message", ["CUDA error", "DataLoader timed out after 5 seconds"])
+def test_another_error_is_no_lost_worker(message):
+    with pytest.raises(RuntimeError, match=message), naming_lost_workers():
+        raise RuntimeError(message)

@@ -76,8 +76,25 @@ def test_unknown_settings_are_refused_by_name(field: str, value: object) -> None
         RuntimeConfig(**{field: value})
 
 
+def test_an_error_of_one_process_alone_keeps_its_type_and_message() -> None:
+    runtime = Runtime(RuntimeConfig())
+    with pytest.raises(LaunchError, match="^here$"), runtime.shared_errors():
+        raise LaunchError("here")
+    runtime.refuse_differences({"seed": 0})
+
+
+MULTI_CPU = """
+compute_environment: LOCAL_MACHINE
+distributed_type: MULTI_CPU
+num_machines: 1
+num_processes: 2
+use_cpu: true
+"""
+
+
 @pytest.mark.distributed
-def test_two_cpu_processes_that_silently_became_one_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", ["on the command line", "in a file"])
+def test_two_cpu_processes_that_silently_became_one_are_refused(tmp_path: Path, asked: str) -> None:
     script = tmp_path / "program.py"
     script.write_text(
         "from pretrain.engine.launching import *\n"
@@ -85,9 +102,13 @@ def test_two_cpu_processes_that_silently_became_one_are_refused(tmp_path: Path) 
         "try:\n    Runtime(RuntimeConfig())\n"
         "except LaunchError as error:\n    print('refused', error)\n"
     )
+    (tmp_path / "two.yaml").write_text(MULTI_CPU)
+    told = ["--cpu", "--num_processes", "2"]
+    if asked == "in a file":
+        told = ["--config_file", str(tmp_path / "two.yaml")]
     launch = [sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch"]
     done = subprocess.run(
-        [*launch, "--cpu", "--num_processes", "2", str(script)],
+        [*launch, *told, str(script)],
         capture_output=True,
         text=True,
         timeout=120,
