@@ -351,7 +351,9 @@ def naming_lost_workers() -> Iterator[None]:
 
 
 def _lost_worker(error: RuntimeError) -> LostWorkerError | None:
-    if not (found := _LOST.match(str(error))):
+    # Where the trainer waits for a batch, how it ended is known to the first error only.
+    found = _LOST.match(str(error.__cause__)) or _LOST.match(str(error))
+    if not found:
         return None
     return LostWorkerError(
         f"data worker (process {found[1]}) {found[2].strip()}; expected fewer data.workers, or more"

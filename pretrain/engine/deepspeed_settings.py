@@ -110,6 +110,8 @@ def _refuse_what_is_not_free(settings: Mapping[str, Any], accumulation: int) -> 
     for key, value in _section(settings).items():
         if key == "memory_efficient_linear" and value is False:
             continue
+        if value == "auto":  # Accelerate would ask a transformer's config for it
+            raise LaunchError(f"DeepSpeed's zero_optimization.{key}: got auto, expected a value")
         if key not in _FREE_OF_ZERO:
             got = "a section" if isinstance(value, dict) else value
             raise LaunchError(

@@ -82,7 +82,6 @@ def start(config: RuntimeConfig, accumulation: int, averaged: bool) -> tuple[Acc
     kind = _kind(config)
     _refuse_other_settings(config, accumulation)
     _refuse_combinations(config, kind, averaged)
-    refuse_no_rendezvous()
     zero = kind.startswith("zero")
     settings: dict[str, Any] = {
         "mixed_precision": PRECISIONS[config.precision],
@@ -91,6 +90,7 @@ def start(config: RuntimeConfig, accumulation: int, averaged: bool) -> tuple[Acc
     }
     if zero:
         settings |= _deepspeed(config, kind, accumulation)
+    refuse_no_rendezvous()
     accelerator = Accelerator(**settings)
     found = accelerator.distributed_type
     if found not in _STARTED[kind]:

@@ -124,7 +124,7 @@ def test_deepspeeds_file_may_not_say_what_the_config_says(launched, tmp_path, se
         ("offload_optimizer", {"device": "cpu"}, "got a section, expected none of it"),
         ("memory_efficient_linear", True, "got True, expected none of it"),
         ("zero_quantized_gradients", True, "got True, expected none of it"),
-        ("reduce_bucket_size", "auto", "got 'auto', "),
+        ("reduce_bucket_size", "auto", "got auto, expected a value"),
         ("reduce_bucket_size", 0, "got 0, "),
     ],
 )
@@ -139,7 +139,8 @@ def test_zero_3_computes_what_autocast_computes():
     free = {"overlap_comm": True, "memory_efficient_linear": False}
     told = ours({"zero_optimization": free}, stage=3, accumulation=2, bf16=True)
     assert told["zero_optimization"] == {
-        **{"stage": 3, "overlap_comm": True},
+        "stage": 3,
+        "overlap_comm": True,
         "memory_efficient_linear": False,
     }
     assert told["torch_autocast"] == {"enabled": True, "dtype": "bfloat16"}

@@ -78,7 +78,7 @@ def test_unknown_settings_are_refused_by_name(field: str, value: object) -> None
 
 def test_an_error_of_one_process_alone_keeps_its_type_and_message() -> None:
     runtime = Runtime(RuntimeConfig())
-    with pytest.raises(LaunchError, match="^here$"), runtime.shared_errors():
+    with pytest.raises(LaunchError, match=r"^here$"), runtime.shared_errors():
         raise LaunchError("here")
     runtime.refuse_differences({"seed": 0})
 

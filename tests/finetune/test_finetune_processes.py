@@ -41,6 +41,21 @@ def test_two_processes_train_the_model_of_one(tmp_path: Path, kind: str) -> None
     assert output.count("predictions  ") == 1  # the main process alone reports
 
 
+@pytest.mark.distributed
+def test_two_processes_train_the_views_of_one(tmp_path: Path) -> None:
+    shape = ("--method.views.size", "tiny", "--method.views.image_size", 32)
+    views = ("--method", "CoTEX", *shape, "--method.views.patch_size", 8)
+    views = (*views, "--method.views.drop_path_rate", 0, "--method.cotraining.mask_ratio", 0.5)
+    code, _, errors = run(*COMMAND, *views, "--output_dir", tmp_path / "one")
+    assert code == 0, errors
+    both = (*COMMAND, *views, "--output_dir", tmp_path / "two", "--training.micro_batch_size", 4)
+    code, _, errors = run(*TORCHRUN, 2, *both, **of_kind("ddp"))
+    assert code == 0, errors
+    facts = json.loads((tmp_path / "two" / "run.json").read_text())["starts"][0]
+    assert (facts["world_size"], facts["micro_batches"]) == (2, 2)
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
+
+
 def test_a_signal_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
     longer = (*COMMAND, "--training.epochs", 40, "--output_dir", tmp_path, "--resume", "auto")
     process = start(*longer)
