@@ -5,7 +5,7 @@
 #       --config configs/pretrain/face.yaml --data.source /data/packed --output_dir runs/face
 #
 # Options of sbatch come before the script, those of the program after it. Variables: STAGE, a packed
-# folder that each node copies to its own disk (STAGE_TO, else TMPDIR) and trains from;
+# folder that each node copies to its own disk (STAGE_TO, else TMPDIR), where it stays, and trains from;
 # PROCESSES_PER_NODE, else the node's GPUs; SAVE_SECONDS that a save may take (240).
 #SBATCH --job-name faceprior
 #SBATCH --ntasks-per-node 1

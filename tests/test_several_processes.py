@@ -99,6 +99,7 @@ def nodes(folder: Path, *own: tuple[object, ...]) -> list[tuple[int, str]]:
         port = str(free.getsockname()[1])
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(len(own))}
     place = {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "ACCELERATE_USE_CPU": "true"}
+    meeting["OMP_NUM_THREADS"] = "1"  # which torchrun sets as well
     started = [
         start(*SHORT, "--output_dir", folder, *options, **meeting, **place, RANK=str(rank))
         for rank, options in enumerate(own)
@@ -115,7 +116,7 @@ def test_processes_that_were_told_otherwise_end_before_the_first_step(tmp_path: 
     other = ("--seed", 1, "--optim.base_lr", 0.01, "--checkpoint.every_steps", 3)
     first, second = nodes(tmp_path / "run", (), other)
     message = (
-        "error: optim.base_lr 0.01 in process 1 and 0.001 in process 0, seed 1 in process 1 and 0 in"
+        "error: seed 1 in process 1 and 0 in process 0, optim.base_lr 0.01 in process 1 and 0.001 in"
         " process 0, checkpoint.every_steps 3 in process 1 and None in process 0; expected the same"
         " options and data in each\n"
     )
