@@ -120,7 +120,7 @@ class SeenBatch:
     Attributes:
         seen: what they see, by name, [B, ...] each.
         labels: of the images.
-        bad: always empty: what could not be read was left out before.
+        bad: (name, reason) of images that were replaced by another one.
     """
 
     seen: Mapping[str, Tensor]

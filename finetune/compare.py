@@ -30,6 +30,9 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_KEYS = {"labels", "rows", "drawn", "scores"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class CompareConfig:
     """Puts the scores of runs side by side: a row a system, mean and spread over its seeds.
@@ -86,9 +89,12 @@ def compare(config: CompareConfig) -> str:
 
 def _rows(root: Path) -> Sequence[str]:
     try:
-        return sorted(entry.name for entry in root.iterdir() if any(entry.glob("*/scores.json")))
+        found = sorted(entry.name for entry in root.iterdir() if any(entry.glob("*/scores.json")))
     except OSError as error:
         raise UserError(f"{root}: {error.strerror}, expected a folder of runs") from None
+    if not found:
+        raise UserError(f"{root}: no */*/scores.json, expected runs that were scored")
+    return found
 
 
 def _records(row: Path) -> list[dict[str, Any]]:
@@ -96,9 +102,13 @@ def _records(row: Path) -> list[dict[str, Any]]:
     if not files:
         raise UserError(f"{row}: no */scores.json, expected runs that were scored")
     try:
-        return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+        found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     except (OSError, ValueError) as error:
         raise UserError(f"{row}: {error}, expected scores of finetune.score") from None
+    for file, record in zip(files, found, strict=True):
+        if not isinstance(record, dict) or not record.keys() >= _KEYS:
+            raise UserError(f"{file}: other keys, expected scores of finetune.score")
+    return found
 
 
 def _value(record: Mapping[str, Any], place: Sequence[str]) -> float | None:

@@ -59,7 +59,12 @@ def check_fit(
 
 
 def check_scored(
-    about: About, groups: Iterable[str], *, kind: str = "recordings", force: bool
+    about: About,
+    groups: Iterable[str],
+    *,
+    kind: str = "recordings",
+    other_names: Iterable[str] = (),
+    force: bool,
 ) -> list[str]:
     """Refuses scores of rows that a step of the table was fitted on.
 
@@ -67,6 +72,7 @@ def check_scored(
         about: of the table.
         groups: of the labelled rows.
         kind: what groups are: recordings, subjects or images.
+        other_names: by which the same rows may have been known to whoever saw them.
         force: go on all the same.
 
     Returns:
@@ -76,11 +82,11 @@ def check_scored(
     Raises:
         LeakError: some rows are of a step's fit, and nobody forces it.
     """
-    there, notes = _canonical(groups), list[str]()
+    there, others, notes = _canonical(groups), _canonical(other_names), list[str]()
     for step in about.steps:
-        seen = there & _canonical(step.fitted_on)
+        seen, among = _shared(_canonical(step.fitted_on), there, others)
         if seen:
-            what = f"{len(seen)} of the {len(there)} {kind} scored here ({_first(seen)})"
+            what = f"{len(seen)} of the {among} {kind} scored here ({_first(seen)})"
             if not force:
                 raise LeakError(
                     f"the step {step.name} was fitted on {what}, expected other ones; --force"
@@ -90,9 +96,19 @@ def check_scored(
         notes += [f"{step.name}: {remark}" for remark in step.remarks]
     if about.training_groups is None:
         notes.append(f"whether the model was trained on these {kind} is unknown")
-    elif seen := there & _canonical(about.training_groups):
-        notes.append(f"the model was trained on {len(seen)} of these {len(there)} {kind}")
+        return notes
+    seen, among = _shared(_canonical(about.training_groups), there, others)
+    if seen:
+        notes.append(f"the model was trained on {len(seen)} of these {among} {kind}")
     return notes
+
+
+def _shared(names: set[str], *known: set[str]) -> tuple[set[str], int]:
+    """Those of the names that the first of some sets has, and how many that set holds."""
+    for there in known:
+        if seen := there & names:
+            return seen, len(there)
+    return set(), 0
 
 
 def _canonical(names: Iterable[str]) -> set[str]:

@@ -106,8 +106,10 @@ def joined_table(
         joined = join(table, collection.annotations, mapping)
         known = joined.annotations
         # Labels may name groups otherwise than those of the fit did; the table's names are its own.
-        keys = known.keys | set(joined.table.groups)
-        notes = check_scored(table.about, keys, kind=known.grouped_by, force=force)
+        others = known.keys | set(joined.table.groups)
+        notes = check_scored(
+            table.about, known.groups, kind=known.grouped_by, other_names=others, force=force
+        )
     except UserError as error:
         raise TableError(f"{file}: {error}") from None
     if collection.drawn or table.about.drawn:

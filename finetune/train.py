@@ -29,17 +29,25 @@ from finetune.objectives.objective import Losses, TrainedModel
 from finetune.report import ReportConfig, report
 from finetune.save import save_model
 from finetune.score import DRAWN, ScoreConfig, score_table
+from finetune.scoring.scores import Scores
 from finetune.scoring.text import text
 from finetune.table import write_table
 from finetune.training.config import (
+    REST,
     FinetuneOptimConfig,
     HeldOutConfig,
     SelectionConfig,
     TrainDataConfig,
 )
-from finetune.training.evaluation import figure, predict_held_out, scores_of, tasks_of
+from finetune.training.evaluation import (
+    figure,
+    predict_held_out,
+    rehearse,
+    scores_of,
+    tasks_of,
+)
 from finetune.training.features import SeenFaces, seen_by
-from finetune.training.rows import HeldOut, look_alike, open_rows
+from finetune.training.rows import HeldOut, check_weights, look_alike, open_rows
 from finetune.training.selection import Evaluations
 from pretrain.engine.config import defining_fields, operational
 from pretrain.engine.loop import LoopConfig
@@ -47,6 +55,7 @@ from pretrain.engine.optim import build_optimizer
 from pretrain.engine.runtime import Runtime
 from pretrain.engine.signals import StopSignal
 from pretrain.engine.tracking import say
+from pretrain.errors import UserError
 from pretrain.files import write_text
 from pretrain.run import Look, Run, RunConfig, train
 
@@ -106,6 +115,8 @@ class FinetuneConfig(RunConfig):
         frozen = self.frozen_features is not None
         if frozen and not (isinstance(self.method, EMMA) and self.method.encoder):
             raise ValueError("frozen_features without method EMMA and its encoder, expected both")
+        if frozen and self.method.masks[0]:
+            raise ValueError("frozen_features with method.views, expected one of the two")
         if self.selection.split is not None and self.selection.split in (
             self.data.split,
             self.validation.split if self.validation.kind is None else None,
@@ -151,6 +162,12 @@ class Finetuning(Run[FinetuneConfig]):
             refit=config.refit,
             allow_overlap=config.allow_overlap,
         )
+        for held_out, metric in (
+            (self.rows.validation, None),
+            (self.rows.selection, config.selection.metric),
+        ):
+            if held_out is not None:
+                rehearse(held_out, method.labels, method.trained_tasks, metric)
         return LabelledFaces(
             self.rows.training,
             self.rows.training.targets,
@@ -167,6 +184,10 @@ class Finetuning(Run[FinetuneConfig]):
         self.built = self.config.method.build()
         if self.config.frozen_features is not None:
             self._freeze(self.built.model)
+        self._refuse_lonely_images(self.built.model)
+        self.rows = check_weights(
+            self.rows, self.built.groups, self.built.seen, self.config.allow_overlap
+        )
         trained, notes = self._objective(self.built.model)
         self.notes = self._notes(notes, self.built)
         if fresh and self.runtime.is_main:
@@ -204,7 +225,10 @@ class Finetuning(Run[FinetuneConfig]):
             for key, value in defining_fields(self.config).items()
             if not key.startswith(drawn) or self.config.data.kind == "synthetic"
         }
-        return fields | {"labels": _digest(self.rows.training.targets)}
+        return fields | {
+            "frozen_features": self.config.frozen_features is not None,  # wherever they are kept
+            "labels": _digest(self.rows.training.targets),
+        }
 
     def facts(self) -> dict[str, Any]:
         """See :class:`Run`."""
@@ -255,6 +279,18 @@ class Finetuning(Run[FinetuneConfig]):
     def _objective(self, model: AffectModel) -> tuple[TrainedModel, ModelNotes]:
         return self.config.method.objective(model, self.rows.training.targets)
 
+    def _refuse_lonely_images(self, model: AffectModel) -> None:
+        """A batch norm has no variance of one image."""
+        step = self.config.training.global_batch_size
+        images = step // (self.runtime.world_size * self.micro_batches)
+        norms = (m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
+        trained = any(p.requires_grad for norm in norms for p in norm.parameters())
+        if trained and images < 2:
+            raise UserError(
+                f"training.micro_batch_size {images} for a model with batch norms, expected at"
+                " least 2"
+            )
+
     def _freeze(self, model: AffectModel) -> None:
         """Leaves only heads to train, and puts what the rest sees in the place of images."""
         assert isinstance(model, emma.EMMA)
@@ -267,7 +303,9 @@ class Finetuning(Run[FinetuneConfig]):
 
     def _notes(self, notes: ModelNotes, built: Built) -> ModelNotes:
         """What is known of the training, weights that it started from included."""
-        kinds = {self.config.data.kind}
+        kinds, selection = {self.config.data.kind}, self.rows.selection
+        if self.config.data.unlabelled not in (None, REST):
+            kinds.add(str(self.config.data.unlabelled))
         if self.config.refit:
             kinds.add(self.config.validation.kind or self.config.data.kind)
         return replace(
@@ -276,6 +314,9 @@ class Finetuning(Run[FinetuneConfig]):
             training_groups=None
             if built.groups is None
             else tuple(sorted({*built.groups, *self.rows.groups})),
+            selection_groups=None
+            if selection is None
+            else tuple(sorted(selection.images.annotations.keys)),
         )
 
     def _ask(self, model: AffectModel, held_out: HeldOut) -> Any:
@@ -290,25 +331,29 @@ class Finetuning(Run[FinetuneConfig]):
 
     def _score(self, model: nn.Module, step: int) -> None:
         assert self.rows.validation
-        self._evaluate(cast(TrainedModel, model).model, self.rows.validation, "validation", step)
+        if self.evaluations.has("validation", step):
+            return
+        values = tasks_of(self._look_at(model, self.rows.validation, "validation", step))
+        self.evaluations.add("validation", step, step / self.order.steps_per_epoch, values)
 
     def _choose(self, model: nn.Module, step: int) -> None:
         assert self.rows.selection
+        if self.evaluations.has("selection", step):
+            return
+        scores = self._look_at(model, self.rows.selection, "selection", step)
+        value, epoch = (
+            figure(scores, self.config.selection.metric),
+            step / self.order.steps_per_epoch,
+        )
         whole = cast(TrainedModel, model).model
-        value = self._evaluate(whole, self.rows.selection, "selection", step)
-        self.evaluations.offer(whole, self.notes, step, value)
+        self.evaluations.offer(whole, self.notes, step, epoch, tasks_of(scores), value)
 
-    def _evaluate(self, model: AffectModel, held_out: HeldOut, split: str, step: int) -> float:
-        """Scores of held-out rows, said and recorded; the number by which weights are chosen."""
-        scores = scores_of(self._ask(model, held_out), held_out)
-        values = tasks_of(scores)
-        choosing = split == "selection"
-        value = figure(scores, self.config.selection.metric) if choosing else float("nan")
-        epoch = step / self.order.steps_per_epoch
-        self.evaluations.add(split, step, epoch, values | ({"figure": value} if choosing else {}))
-        numbers = "  ".join(f"{name} {number:.4f}" for name, number in values.items())
-        say(f"{split} at step {step}, epoch {epoch:.2f}  {numbers}")
-        return value
+    def _look_at(self, model: nn.Module, held_out: HeldOut, split: str, step: int) -> Scores:
+        """Scores of held-out rows, said in one line."""
+        scores = scores_of(self._ask(cast(TrainedModel, model).model, held_out), held_out)
+        numbers = "  ".join(f"{name} {number:.4f}" for name, number in tasks_of(scores).items())
+        say(f"{split} at step {step}, epoch {step / self.order.steps_per_epoch:.2f}  {numbers}")
+        return scores
 
     def _report(self, model: AffectModel, held_out: HeldOut) -> None:
         """Table, scores and page of the validation rows."""

@@ -6,6 +6,7 @@ set -euo pipefail
 source "$(dirname "$0")/environment.sh" ""
 
 out=${1:?a folder for the runs}
+[[ $out != *[[:space:]]* ]] || { echo "error: '$out', expected a folder without spaces" >&2; exit 2; }
 seeds=${2:-3}
 shift $(($# < 2 ? $# : 2))
 encoder=$out/encoder/encoder non_faces=$out/non_faces/encoder cnn=$out/cnn
@@ -58,6 +59,9 @@ rows+=(
 )
 wanted=("$@")
 [[ ${#wanted[@]} -gt 0 ]] || wanted=("${!rows[@]}")
+for row in "${wanted[@]}"; do
+    [[ -n ${rows[$row]:-} ]] || { echo "error: row '$row', expected some of ${!rows[*]}" >&2; exit 2; }
+done
 
 stage_one() { # FOLDER OPTIONS
     python pretrain/main.py --config configs/finetune/ablation_pretrain.yaml --resume auto \
@@ -77,13 +81,15 @@ run_row() { # ROW SEED
         ${rows[$1]} > "$out/$1-$2.log" 2>&1 || { tail -n 3 "$out/$1-$2.log" >&2; return 1; }
     echo "$1 seed $2: done"
 }
+failed=0
 for seed in $(seq 0 $((seeds - 1))); do
     for row in "${wanted[@]}"; do
-        while (($(jobs -rp | wc -l) >= ${JOBS:-1})); do wait -n; done
+        while (($(jobs -rp | wc -l) >= ${JOBS:-1})); do wait -n || failed=1; done
         run_row "$row" "$seed" &
     done
 done
-wait
+for job in $(jobs -p); do wait "$job" || failed=1; done
 for kind in rows cotex; do
     [[ ! -d $out/$kind ]] || python -m finetune.compare "$out/$kind" --out "$out/$kind.md"
 done
+exit "$failed"

@@ -201,9 +201,14 @@ class Run(Generic[Config]):
             timeout_seconds=self.data.worker_timeout_seconds,
             pin_memory=self.runtime.device.type == "cuda",
         )
+        hooks = self._hooks()
         try:
+            if self.first_step:  # the signal that ended the run may have cut a look short
+                for every, hook in hooks:
+                    if self.first_step % every == 0:
+                        hook(self.first_step)
             with naming_lost_workers():
-                complete = self.loop.run(batches, tracker, self._hooks(), self.stop)
+                complete = self.loop.run(batches, tracker, hooks, self.stop)
         finally:
             batches.close()  # an error must not wait for the loader's workers
             if tracker:

@@ -60,14 +60,13 @@ def test_a_way_of_sharing_computes_the_run_of_ddp(tmp_path: Path, ddp: Path, kin
     assert saved == ["COMMITTED", "model.safetensors", "optimizer.safetensors", "state.json"]
 
 
-@pytest.mark.parametrize("kind", ["fsdp", "zero2", "zero3"])
-def test_in_bf16_a_way_of_sharing_computes_the_run_of_ddp(tmp_path: Path, kind: str) -> None:
-    """Three runs differ by 3e-5 to 6e-5; a forward that rounds otherwise by 8e-4."""
-    for name in ("ddp", kind):
+def test_zero_3_computes_the_run_of_ddp_in_bf16_too(tmp_path: Path) -> None:
+    """They differ by 5e-5, as FSDP2 and ZeRO-2 do; a forward that rounds otherwise by 8e-4."""
+    for kind in ("ddp", "zero3"):
         train(
-            tmp_path / name, name, "--training.micro_batch_size", 4, "--runtime.precision", "bf16"
+            tmp_path / kind, kind, "--training.micro_batch_size", 4, "--runtime.precision", "bf16"
         )
-    found, expected = tmp_path / kind, tmp_path / "ddp"
+    found, expected = tmp_path / "zero3", tmp_path / "ddp"
     assert values(found, "loss") == pytest.approx(values(expected, "loss"), rel=1.5e-4)
     assert values(found, "grad_norm") == pytest.approx(values(expected, "grad_norm"), rel=5e-4)
 

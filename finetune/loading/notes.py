@@ -9,7 +9,7 @@ from typing import Any
 
 from finetune.models.label_spaces import LabelSpaces
 
-_TEXTS = ("trained_on", "training_groups", "tasks")
+_TEXTS = ("trained_on", "training_groups", "selection_groups", "tasks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class ModelNotes:
             included; None: unknown.
         training_groups: the groups of rows (:mod:`finetune.data.groups`) whose labels it was
             trained on; None: unknown.
+        selection_groups: the groups of rows on which its weights were chosen; None: nobody chose.
         tasks: those that it was trained for, of valence_arousal, expression and action_units; the
             other heads answer by chance. None: all that it answers.
     """
@@ -35,6 +36,7 @@ class ModelNotes:
     action_unit_weights: Mapping[str, float] | None = None
     trained_on: tuple[str, ...] | None = None
     training_groups: tuple[str, ...] | None = None
+    selection_groups: tuple[str, ...] | None = None
     tasks: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:

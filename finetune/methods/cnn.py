@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
+
 from finetune.label_weights import expression_weights
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
@@ -16,6 +18,7 @@ from finetune.models.label_spaces import LabelSpaces
 from finetune.objectives.distraction import Distraction
 from finetune.objectives.objective import TrainedModel
 from finetune.objectives.supervised import LossConfig, Supervised
+from pretrain.errors import UserError
 from pretrain.load import place_tensors
 
 #: Beginnings of the names of what belongs to the classes: another label space has its own.
@@ -99,6 +102,20 @@ class TimmCNN(ExpressionMethod):
 
     network: TimmCNNConfig = field(default_factory=TimmCNNConfig)
     losses: LossConfig = field(default_factory=LossConfig)
+
+    def build(self) -> Built:
+        """See :class:`Method`; refuses a network that cannot take images of this size."""
+        built, side = super().build(), self.image_size
+        try:
+            with torch.no_grad():
+                built.model.eval()(torch.zeros(1, 3, side, side))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"method.network.image_size {side}: {self.network.name} cannot take it ({reason})"
+            ) from None
+        built.model.train()
+        return built
 
     def objective(self, model: AffectModel, targets: Targets) -> tuple[TrainedModel, ModelNotes]:
         """See :class:`Method`."""

@@ -17,6 +17,7 @@ from finetune.models.emma import EMMAConfig, EMMAOptions
 from finetune.models.label_spaces import LabelSpaces
 from finetune.objectives.cotraining import CoTraining, CoTrainingConfig
 from finetune.objectives.supervised import LossConfig, Supervised
+from pretrain.errors import UserError
 from pretrain.load import place_tensors
 from pretrain.models.vit import ViT
 
@@ -105,7 +106,10 @@ class EMMA(Method):
             known_groups = notes.training_groups is not None
             seen |= set(notes.trained_on or ())
             groups = set(notes.training_groups or ())
-        model = EMMAConfig(**options, cnn=cnn_config).build()
+        try:
+            model = EMMAConfig(**options, cnn=cnn_config).build()
+        except ValueError as error:  # an image size that the CNN cannot take
+            raise UserError(f"method.model: {error} (method.cnn {self.cnn})") from None
         if encoder is not None:
             place_tensors(model.encoder, encoder.state_dict(), str(self.encoder))
         if cnn is not None:

@@ -9,18 +9,24 @@ say. The agreement on action units and on valence and arousal is ours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from finetune.batches import LabelledBatch, SeenBatch
-from finetune.labels import Predictions
 from finetune.losses import bernoulli_js_divergence, js_divergence, squared_disagreement
 from finetune.models.affect import AffectModel
 from finetune.objectives.supervised import LossConfig, Supervised
 from pretrain.models.masking import visible_patches
+
+#: By the name of what is logged: the task, what views say of it, how far apart they are.
+_AGREEMENTS: Mapping[str, tuple[str, str, Callable[[Tensor], tuple[Tensor, Tensor]]]] = {
+    "affect_agreement": ("valence", "valence_arousal", squared_disagreement),
+    "expression_agreement": ("expression", "expression_logits", js_divergence),
+    "action_unit_agreement": ("action_units", "action_unit_logits", bernoulli_js_divergence),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,19 +84,23 @@ class CoTraining(Supervised):
         super().__init__(model, losses, expression_weights, action_unit_weights)
         self.cotraining = config
         labels = model.labels
-        self._agreements = {
-            "affect_agreement": 2 if labels.valence_arousal else 0,
-            "expression_agreement": 1 if labels.expressions else 0,
-            "action_unit_agreement": len(labels.action_units or ()),
+        self._entries = {
+            "valence_arousal": 2 if labels.valence_arousal else 0,
+            "expression_logits": 1 if labels.expressions else 0,
+            "action_unit_logits": len(labels.action_units or ()),
         }
-        self._agreements = {name: n for name, n in self._agreements.items() if n}
+        self._agreements = {
+            name: (field, divergence)
+            for name, (task, field, divergence) in _AGREEMENTS.items()
+            if self._entries[field] and losses.of_task(task)
+        }
         self.tasks = (*self.tasks, *self._agreements)
 
     def counts(self, batch: LabelledBatch | SeenBatch) -> Tensor:
         """See :class:`~finetune.objectives.objective.TrainedModel`."""
         labelled = super().counts(batch)
         rows = len(batch.labels.expression)
-        entries = [rows * entries for entries in self._agreements.values()]
+        entries = [rows * self._entries[field] for field, _ in self._agreements.values()]
         return torch.cat([labelled, labelled.new_tensor(entries)])
 
     def forward(self, batch: LabelledBatch | SeenBatch) -> Tensor:
@@ -103,18 +113,8 @@ class CoTraining(Supervised):
         )
         answers = self.model.answer_views(batch.images, visible)
         supervised = torch.stack([self.sums(answer, batch.labels) for answer in answers]).mean(0)
-        return torch.cat([supervised, config.at(batch.epoch) * _agreement(answers)])
-
-
-def _agreement(answers: Sequence[Predictions]) -> Tensor:
-    """Sums of the disagreement of views, by task."""
-    found = list[Tensor]()
-    for field, divergence in (
-        ("valence_arousal", squared_disagreement),
-        ("expression_logits", js_divergence),
-        ("action_unit_logits", bernoulli_js_divergence),
-    ):
-        views = [getattr(answer, field) for answer in answers]
-        if views[0] is not None:
-            found.append(divergence(torch.stack(views))[0])
-    return torch.stack(found)
+        agreements = [
+            divergence(torch.stack([getattr(answer, field) for answer in answers]))[0]
+            for field, divergence in self._agreements.values()
+        ]
+        return torch.cat([supervised, config.at(batch.epoch) * torch.stack(agreements)])

@@ -12,7 +12,7 @@ from finetune.data.annotations import Annotations
 from finetune.loading.notes import ModelNotes
 from finetune.models.label_spaces import LabelSpaces
 from finetune.predicting.answers import Answers
-from finetune.table import About, PredictionTable
+from finetune.table import About, PredictionTable, Step
 
 #: Hexadecimal digits of a fingerprint.
 _DIGITS = 16
@@ -74,5 +74,8 @@ def make_table(
             trained_on=notes.trained_on,
             training_groups=notes.training_groups,
             drawn=drawn,
+            steps=()
+            if notes.selection_groups is None
+            else (Step(name="choice of weights", fitted_on=notes.selection_groups),),
         ),
     )

@@ -12,7 +12,8 @@ class Step:
     """One step of post-processing that a table went through.
 
     Attributes:
-        name: of the step: ensemble, join, fill, smooth or decide.
+        name: of the step: ensemble, join, fill, smooth or decide; before them choice of weights and
+            training.
         settings: what it was done with, JSON values.
         fitted_on: the groups of rows (:mod:`finetune.data.groups`) whose labels its settings were
             fitted on; empty: nobody fitted them.

@@ -7,13 +7,19 @@ from typing import Any
 
 from finetune.data.config import SYNTHETIC, LabelledConfig
 from finetune.labels import MAPPINGS
-from finetune.metrics import RANGES
 from pretrain.data.colour import ColourConfig
 from pretrain.data.config import AugmentedConfig
 from pretrain.engine.optim import OptimConfig
 
 #: The sum of what all labelled tasks score: P_MTL where there are three.
 SUM = "sum"
+
+#: Other numbers by which weights can be chosen: the larger, the better.
+METRICS = (
+    *("p_mtl", "p_va", "p_expr", "p_au", "lsd_f1", "macro_f1", "macro_f1_of_occurring"),
+    *("weighted_f1", "accuracy", "mean_recall", "mean_unit_f1", "unit_accuracy"),
+    *("abaw_2020_expression", "abaw_2020_action_units"),
+)
 
 #: The training images that a share leaves out.
 REST = "rest"
@@ -119,7 +125,7 @@ class SelectionConfig:
             training for it, in [0, 0.5]; 0: none.
         every_epochs: how often weights are looked at.
         metric: what has to be largest: sum (of the mean CCC, the macro-F1 of expressions and the
-            mean F1 of AUs, as far as they are labelled), or a metric that is one number.
+            mean F1 of AUs, as far as they are labelled), or another score that is one number.
     """
 
     split: str | None = None
@@ -135,9 +141,9 @@ class SelectionConfig:
             raise ValueError(f"split {self.split!r} and share {self.share}, expected one of them")
         if self.every_epochs <= 0:
             raise ValueError(f"every_epochs {self.every_epochs}, expected > 0")
-        if self.metric != SUM and self.metric not in RANGES:
+        if self.metric != SUM and self.metric not in METRICS:
             raise ValueError(
-                f"metric {self.metric!r}, expected {SUM} or one of {', '.join(RANGES)}"
+                f"metric {self.metric!r}, expected {SUM} or one of {', '.join(METRICS)}"
             )
 
     @property

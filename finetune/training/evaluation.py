@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from finetune.loading.notes import ModelNotes
 from finetune.models.affect import AffectModel
+from finetune.models.label_spaces import LabelSpaces
 from finetune.predicting.answers import predict
 from finetune.predicting.table import fingerprint, make_table
 from finetune.scoring.joined import join
@@ -53,6 +55,42 @@ def predict_held_out(
         return table
     marked = (*table.about.steps, Step(name="training", remarks=held_out.remarks))
     return replace(table, about=replace(table.about, steps=marked))
+
+
+def rehearse(
+    held_out: HeldOut, labels: LabelSpaces, tasks: Sequence[str], metric: str | None
+) -> None:
+    """Scores a table that says the same of every row: better to fail now than after training.
+
+    Args:
+        held_out: the rows.
+        labels: what the model answers.
+        tasks: those of them that it is trained for.
+        metric: by which weights are to be chosen; None: none are.
+
+    Raises:
+        UserError: no label of any task, or none that the metric needs.
+    """
+    known, n = held_out.images.annotations, len(held_out.images)
+    classes = labels.expressions if "expression" in tasks else None
+    units = labels.action_units if "action_units" in tasks else None
+    table = PredictionTable(
+        images=known.images,
+        videos=known.videos,
+        frames=known.frames,
+        valence_arousal=np.zeros((n, 2)) if "valence_arousal" in tasks else None,
+        expression=None if classes is None else np.full((n, len(classes)), 1 / len(classes)),
+        expression_space=classes,
+        action_units=None if units is None else np.zeros((n, len(units))),
+        action_unit_space=units,
+    )
+    try:
+        scores = scores_of(table, held_out)
+        if metric is not None:
+            figure(scores, metric)
+    except UserError as error:
+        kind, split = held_out.config.kind, held_out.config.split
+        raise UserError(f"kind {kind}, split {split}: {error}") from None
 
 
 def scores_of(table: PredictionTable, held_out: HeldOut) -> Scores:

@@ -35,6 +35,7 @@ from pretrain.files import write_bytes
 _COMPARED = 64
 
 _SHOWN = "shown"
+_UNREADABLE = "could not be read when its features were made"
 
 
 class SeenFaces(AugmentedImages[SeenBatch]):
@@ -54,10 +55,12 @@ class SeenFaces(AugmentedImages[SeenBatch]):
 
     def __getitem__(self, request: Request) -> SeenBatch:
         """The micro-batch of an epoch and indices; a bad image is replaced as ever."""
-        shown = self._shown[request[1]]
+        wanted = request[1]
+        shown = self._shown[wanted]
         at = torch.from_numpy(shown)
         seen = {name: value[at] for name, value in self._seen.items()}
-        return SeenBatch(seen, self._labels.rows(shown), [])
+        bad = [(self.source.names[index], _UNREADABLE) for index in wanted[wanted != shown]]
+        return SeenBatch(seen, self._labels.rows(shown), bad)
 
 
 def seen_by(
@@ -82,7 +85,8 @@ def seen_by(
     Raises:
         UserError: no image can be read, or the file cannot be written or read.
     """
-    file = folder / f"{_key(model, faces)}.safetensors"
+    key = _key(model, faces, runtime.config.precision)
+    file = folder / f"{key}.safetensors"
     with runtime.main_first_error():
         if runtime.is_main and not file.exists():
             seen = _look(model, faces.source, runtime.alone(), batch_size, workers)
@@ -94,10 +98,10 @@ def seen_by(
         raise UserError(f"{file}: {error}, expected frozen features; remove the file") from None
 
 
-def _key(model: EMMA, faces: LabelledFaces) -> str:
-    """What the features depend on: weights, images, how scores are read."""
+def _key(model: EMMA, faces: LabelledFaces, precision: str) -> str:
+    """What the features depend on: weights, images, how scores are read, precision."""
     frozen = nn.ModuleList([model.encoder, *([] if model.cnn is None else [model.cnn])])
-    found = hashlib.sha256(f"{faces.image_size} {model.config}".encode())
+    found = hashlib.sha256(f"{faces.image_size} {precision} {model.config}".encode())
     found.update(fingerprint(frozen).encode() + fingerprint_of_ids(faces.ids).encode())
     count = len(faces)
     for index in np.unique(np.linspace(0, count - 1, min(_COMPARED, count)).astype(int)):

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from finetune.data.annotations import Annotations
 from finetune.data.config import SYNTHETIC, LabelledConfig
+from finetune.data.groups import recording
 from finetune.data.images import LabelledImages, LabelledMixture
 from finetune.data.opening import Collection, read_collection
 from finetune.label_weights import balanced_passes
 from finetune.labels import Targets
 from finetune.methods.method import Method
-from finetune.separation import check_separate, equal_images
-from finetune.training.config import HeldOutConfig, SelectionConfig, TrainDataConfig
+from finetune.separation import OverlapError, check_separate, equal_images
+from finetune.training.config import REST, HeldOutConfig, SelectionConfig, TrainDataConfig
 from finetune.training.unlabelled import unlabelled_images
 from pretrain.data.order import sample_ids, uniform
 from pretrain.data.sources import Selection
 from pretrain.errors import UserError
+
+#: Groups that a message names.
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Rows:
     Attributes:
         training: in the model's label spaces.
         groups: the groups of the training rows.
-        parts: the same rows by collection, as they were read.
+        parts: the same rows by collection, as they were read, and images without labels.
         validation: what is scored in the end; None: nothing.
         selection: what the best weights are chosen on; None: nothing.
         said: lines for the log.
@@ -100,6 +105,8 @@ def open_rows(
         chosen = (config, collection, _select(parts[0], apart))
         parts[0] = _select(parts[0], kept)
     against = {"the training rows": parts[0].annotations}
+    if data.unlabelled == REST and rest is not None:
+        against["the unlabelled rows"] = rest.annotations
     choosing = _checked(chosen, against, "selection", data, allow_overlap)
     if chosen:
         against["the selection rows"] = chosen[2].annotations
@@ -111,6 +118,8 @@ def open_rows(
         said.append(f"data.unlabelled {data.unlabelled}: {len(unlabelled)} images without labels")
     prepared = _prepared(parts, unlabelled, method, data, said)
     groups = sorted({key for part in parts for key in part.annotations.keys})
+    if unlabelled is not None:
+        parts.append(unlabelled)
     return Rows(prepared, tuple(groups), tuple(parts), scored, choosing, tuple(said))
 
 
@@ -200,12 +209,67 @@ def _checked(
         return None
     config, collection, images = entry
     remarks = list[str]()
-    if (config.kind, config.root) == (data.kind, data.root):
+    if _of_one_family(config, data):
         for name, rows in against.items():
             remarks += check_separate(
                 rows, images.annotations, split=what, allow_overlap=allow_overlap, against=name
             )
     return HeldOut(config, collection, images, tuple(remarks))
+
+
+def _of_one_family(one: LabelledConfig, other: LabelledConfig) -> bool:
+    """Whether equal names mean the same person or recording."""
+    if all(config.kind.startswith("aff_wild2") for config in (one, other)):
+        return True
+    places = {None if c.folder is None else os.path.realpath(c.folder) for c in (one, other)}
+    return one.kind == other.kind and len(places) == 1
+
+
+def check_weights(
+    rows: Rows,
+    groups: Sequence[str] | None,
+    kinds: Sequence[str] | None,
+    allow_overlap: bool,
+) -> Rows:
+    """Refuses held-out rows whose labels the weights that a run starts from have seen.
+
+    A CNN that was trained on them knows them better than it will know any others.
+
+    Args:
+        rows: of the run.
+        groups: the groups of rows whose labels the weights have seen; None: unknown.
+        kinds: the collections; None: unknown.
+        allow_overlap: go on all the same.
+
+    Returns:
+        The rows, marked where they were seen.
+
+    Raises:
+        OverlapError: some were seen, and nobody allows it.
+    """
+    known = set(map(recording, groups or ()))
+
+    def marked(held_out: HeldOut | None, what: str) -> HeldOut | None:
+        if held_out is None or held_out.config.kind not in (kinds or ()):
+            return held_out
+        seen = sorted(known & set(map(recording, held_out.images.annotations.keys)))
+        if not seen:
+            return held_out
+        first = ", ".join(seen[:_NAMED]) + (", ..." if len(seen) > _NAMED else "")
+        line = (
+            f"the weights to start from have seen labels of {len(seen)} groups of {what} ({first})"
+        )
+        if not allow_overlap:
+            raise OverlapError(
+                f"{line}, expected none; --allow_overlap true goes on and marks every score"
+            )
+        return replace(held_out, remarks=(*held_out.remarks, f"overlap allowed: {line}"))
+
+    return replace(
+        rows,
+        validation=marked(rows.validation, "validation"),
+        selection=marked(rows.selection, "selection"),
+    )
 
 
 def look_alike(rows: Rows, held_out: HeldOut) -> tuple[str, ...]:

@@ -41,17 +41,33 @@ class Evaluations:
         self.records.append({"split": split, "step": step, "epoch": epoch, **values})
         self._write()
 
-    def offer(self, model: AffectModel, notes: ModelNotes, step: int, value: float) -> bool:
-        """Keeps the weights if they are better than all before.
+    def has(self, split: str, step: int) -> bool:
+        """Whether a split was looked at in a step."""
+        return any((entry["split"], entry["step"]) == (split, step) for entry in self.records)
+
+    def offer(
+        self,
+        model: AffectModel,
+        notes: ModelNotes,
+        step: int,
+        epoch: float,
+        values: dict[str, float],
+        figure: float,
+    ) -> bool:
+        """Records a look at the selection rows; keeps the weights if they are better than before.
+
+        The weights come first: a record that was interrupted is made again, one without weights
+        could not be.
 
         Returns:
-            Whether they are.
+            Whether they are better.
         """
         before = [e["figure"] for e in self._chosen(step) if e["step"] != step]
-        best = not math.isnan(value) and all(not value <= other for other in before)
+        best = not math.isnan(figure) and all(not figure <= other for other in before)
         if best:
             save_model(model, self._place(step), notes)
-            self._prune()
+        self.add("selection", step, epoch, values | {"figure": figure})
+        self._prune()
         return best
 
     def best(self) -> tuple[AffectModel, int] | None:

@@ -75,7 +75,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--method", "EMMMA"), "--method: got 'EMMMA', expected one of DAN, TimmCNN, EMMA"),
+        (("--method", "EMMMA"), "--method: got 'EMMMA', expected one of DAN, TimmCNN, CoTEX, EMMA"),
         (("--method", "ExpressionMethod"), "got 'ExpressionMethod', expected one of DAN"),
         (("--method.model.va_inputs", "features"), "perhaps 'method.model.va_input'"),
         (("--method.cnn", "x", "--method.model.va_input", "features"), "cnn 'x' with va_input"),

@@ -1,6 +1,7 @@
 """Stage two from labelled images to a model, its table and its scores."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,20 +18,26 @@ from finetune.models.cnn import TimmCNNConfig
 from finetune.models.dan import DANConfig
 from finetune.models.emma import EMMAOptions
 from finetune.objectives.supervised import LossConfig
+from finetune.predict import PredictConfig, predict_table
+from finetune.score import ScoreConfig, score_table
 from finetune.separation import OverlapError
 from finetune.table import read_table
-from finetune.train import FinetuneConfig, finetune
+from finetune.train import FinetuneConfig, Finetuning, finetune
 from finetune.training.config import (
     FinetuneOptimConfig,
     HeldOutConfig,
     SelectionConfig,
     TrainDataConfig,
 )
+from finetune.training.features import _next_good
+from pretrain import load_encoder
 from pretrain.data.synthetic import SyntheticConfig
 from pretrain.data.transforms import AugmentationConfig
 from pretrain.engine.checkpoint import CheckpointConfig, CheckpointError
 from pretrain.engine.launching import RuntimeConfig
-from pretrain.engine.loop import LoopConfig
+from pretrain.engine.loop import BadImagesError, LoopConfig
+from pretrain.engine.runtime import Runtime
+from pretrain.engine.signals import StopSignal
 from pretrain.engine.tracking import LogConfig, read_metrics
 from pretrain.errors import UserError
 from pretrain.models.mae import DecoderConfig, MAEConfig, MaskedAutoencoder
@@ -196,8 +203,6 @@ def test_the_encoder_starts_with_pretrained_weights(tmp_path: Path) -> None:
     still = FinetuneOptimConfig(base_lr=1e-12, min_lr=0, warmup_epochs=0, weight_decay=0)
     method = replace(CONFIG.method, encoder=path)
     assert finetune(config(tmp_path / "run", method=method, optim=still))
-    from pretrain import load_encoder
-
     wanted, _ = load_encoder(path)
     found, _, report = load_model(tmp_path / "run")
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
@@ -299,10 +304,6 @@ def test_other_labels_are_another_run(tmp_path: Path) -> None:
 
 
 def test_layers_below_learn_slower(tmp_path: Path) -> None:
-    from finetune.train import Finetuning
-    from pretrain.engine.runtime import Runtime
-    from pretrain.engine.signals import StopSignal
-
     made = Finetuning(config(tmp_path), Runtime(CONFIG.runtime), 1, StopSignal())
     names = {p: name for name, p in made.model.model.named_parameters()}
     scale = {
@@ -326,8 +327,6 @@ def test_heads_train_on_what_the_frozen_networks_have_seen(tmp_path: Path, cnn: 
     again = replace(wanted, output_dir=str(tmp_path / "again"), seed=1)
     assert finetune(again)
     assert [entry.stat().st_mtime_ns for entry in cache.iterdir()] == [written]
-    from pretrain import load_encoder
-
     before, after = load_encoder(path)[0], load_model(tmp_path / "run")[0]
     for name, value in before.state_dict().items():
         assert torch.equal(after.encoder.state_dict()[name], value), name
@@ -335,8 +334,89 @@ def test_heads_train_on_what_the_frozen_networks_have_seen(tmp_path: Path, cnn: 
 
 
 def test_features_follow_the_image_that_took_a_bad_ones_place() -> None:
-    from finetune.training.features import _next_good
-
     assert _next_good(6, {1, 2, 5}).tolist() == [0, 3, 3, 3, 4, 0]
     with pytest.raises(UserError, match="none of 2"):
         _next_good(2, {0, 1})
+
+
+def test_a_choice_that_a_signal_cut_short_is_made_after_the_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choosing = SelectionConfig(share=0.3, every_epochs=1)
+    longer = LoopConfig(epochs=3, global_batch_size=16)
+    wanted = config(tmp_path / "whole", selection=choosing, training=longer)
+    assert finetune(wanted)
+    look, looks = Finetuning._look_at, []
+
+    def interrupted(self, *arguments):  # type: ignore[no-untyped-def]
+        looks.append(arguments)
+        if len(looks) == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return look(self, *arguments)
+
+    cut = replace(wanted, output_dir=str(tmp_path / "cut"), resume="auto")
+    monkeypatch.setattr(Finetuning, "_look_at", interrupted)
+    assert not finetune(cut)
+    assert finetune(cut)
+    records = [(tmp_path / name / "evaluations.jsonl").read_text() for name in ("whole", "cut")]
+    assert records[0] == records[1]
+    models = [tmp_path / name / "model" / "model.safetensors" for name in ("whole", "cut")]
+    assert models[0].read_bytes() == models[1].read_bytes()
+
+
+def test_rows_that_cannot_be_scored_are_known_before_training(tmp_path: Path) -> None:
+    manifest(tmp_path / "data")
+    listed = tmp_path / "data" / "validation.csv"
+    images = [line.split(",")[0] for line in listed.read_text().splitlines()[1:]]
+    listed.write_text("image,subject,AU9\n" + "".join(f"{image},x,1\n" for image in images))
+    with pytest.raises(UserError, match=r"kind manifest, split validation: .*label"):
+        finetune(on_manifest(tmp_path / "run", tmp_path / "data"))
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_bad_images_of_frozen_features_are_counted_as_ever(tmp_path: Path) -> None:
+    manifest(tmp_path / "data")
+    for image in (tmp_path / "data" / "s0").iterdir():
+        image.write_text("no image")
+    only, path = LossConfig(action_units=0), encoder_of(tmp_path / "encoder")
+    method = replace(CONFIG.method, losses=only, encoder=path)
+    cache = str(tmp_path / "cache")
+    wanted = on_manifest(tmp_path / "run", tmp_path / "data", method=method, frozen_features=cache)
+    with pytest.raises(BadImagesError, match="images seen are bad"):
+        finetune(wanted)
+
+
+def test_scores_of_rows_that_weights_were_chosen_on_are_refused(tmp_path: Path) -> None:
+    labelled_images(tmp_path / "data", "train", range(6))
+    labelled_images(tmp_path / "data", "test", range(6, 9))
+    chosen = on_manifest(
+        tmp_path / "run",
+        tmp_path / "data",
+        validation=HeldOutConfig(split=None),
+        selection=SelectionConfig(split="test"),
+    )
+    assert finetune(chosen)
+    test = LabelledConfig(kind="manifest", root=str(tmp_path / "data"), split="test")
+    table = str(tmp_path / "t.parquet")
+    predict_table(PredictConfig(model=str(tmp_path / "run"), data=test, out=table, workers=0))
+    with pytest.raises(UserError, match="choice of weights was fitted on 3 of the 3 subjects"):
+        score_table(ScoreConfig(table=table, data=test))
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (
+            TimmCNN(network=TimmCNNConfig(name="vit_tiny_patch16_224", image_size=32)),
+            "image_size 32",
+        ),
+        (DAN(network=DANConfig(image_size=32)), "micro_batch_size 1 for a model with batch norms"),
+    ],
+)
+def test_networks_that_cannot_take_the_images_are_one_line(
+    tmp_path: Path, method: object, message: str
+) -> None:
+    single = LoopConfig(epochs=1, global_batch_size=16, micro_batch_size=1)
+    with pytest.raises(UserError, match=message) as caught:
+        finetune(config(tmp_path, method=method, training=single))
+    assert "\n" not in str(caught.value)

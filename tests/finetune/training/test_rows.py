@@ -13,7 +13,7 @@ from finetune.methods.method import Method
 from finetune.objectives.supervised import LossConfig
 from finetune.separation import OverlapError
 from finetune.training.config import HeldOutConfig, SelectionConfig, TrainDataConfig
-from finetune.training.rows import Rows, look_alike, open_rows
+from finetune.training.rows import Rows, check_weights, look_alike, open_rows
 from pretrain.data.synthetic import SyntheticConfig
 from pretrain.errors import UserError
 
@@ -157,3 +157,36 @@ def test_other_images_can_be_added_without_labels(tmp_path: Path) -> None:
 def test_unlabelled_images_need_views_that_can_agree() -> None:
     with pytest.raises(UserError, match=r"data.unlabelled with method EMMA .*method.views"):
         rows(replace(DRAWN, share=0.5, unlabelled="rest"))
+
+
+def test_another_spelling_of_the_same_folder_hides_nothing(tmp_path: Path) -> None:
+    labelled_images(tmp_path / "data", "train", range(2))
+    (tmp_path / "x").mkdir()
+    data = TrainDataConfig(kind="manifest", root=str(tmp_path / "data"))
+    spelt = str(tmp_path / "x" / ".." / "data")
+    held_out = HeldOutConfig(kind="manifest", root=spelt, split="train")
+    with pytest.raises(OverlapError, match="person 0"):
+        rows(data, validation=held_out, method=EMMA(losses=LossConfig(action_units=0)))
+
+
+def test_equal_names_of_another_collection_are_other_people(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        labelled_images(tmp_path / name, "train", range(2))
+    data = TrainDataConfig(kind="manifest", root=str(tmp_path / "one"))
+    other = HeldOutConfig(kind="manifest", root=str(tmp_path / "two"), split="train")
+    found = rows(data, validation=other, method=EMMA(losses=LossConfig(action_units=0)))
+    assert found.validation is not None
+    assert found.validation.remarks == ()
+
+
+def test_weights_that_know_the_rows_to_score_are_refused_or_marked() -> None:
+    found = rows()
+    assert found.validation is not None
+    person = sorted(found.validation.images.annotations.keys)[0]
+    with pytest.raises(OverlapError, match=f"labels of 1 groups of validation .{person}"):
+        check_weights(found, [person, "another"], ["synthetic"], allow_overlap=False)
+    marked = check_weights(found, [person], ["synthetic"], allow_overlap=True).validation
+    assert marked is not None
+    assert person in marked.remarks[0]
+    assert check_weights(found, [person], ["affectnet"], allow_overlap=False) == found
+    assert check_weights(found, None, None, allow_overlap=False) == found

@@ -21,8 +21,7 @@ def model(mark: float) -> AffectModel:
 
 
 def look(evaluations: Evaluations, step: int, figure: float) -> bool:
-    evaluations.add("selection", step, step / 2, {"figure": figure})
-    return evaluations.offer(model(step), NOTES, step, figure)
+    return evaluations.offer(model(step), NOTES, step, step / 2, {"ccc": 0.0}, figure)
 
 
 def best(evaluations: Evaluations) -> tuple[int, float]:
