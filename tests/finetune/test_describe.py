@@ -317,7 +317,7 @@ def test_drawn_faces_are_described_without_files(tmp_path, monkeypatch, capsys):
     few = ("--data.synthetic.count", 60, "--data.synthetic.subjects", 6)
     found, text = record(monkeypatch, capsys, tmp_path, *few)
     assert found["drawn"] is True
-    assert [split["totals"]["rows"] for split in found["splits"].values()] == [60] * 3
+    assert [split["totals"]["rows"] for split in found["splits"].values()] == [60] * 4
     assert text.startswith("synthetic\n")
     assert "no two splits share any of their images, subjects\n" in text
     assert text.endswith("no published counts are known to compare with\n")
