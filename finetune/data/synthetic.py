@@ -58,4 +58,5 @@ def annotate(source: SyntheticFaces) -> Annotations:
         expression_space=_EXPRESSIONS,
         action_unit_space=_ACTION_UNITS,
     )
-    return Annotations(list(source.names), targets, subjects=subjects)
+    # Named as files are: the lists and submissions of challenges take nothing else.
+    return Annotations([f"{name}.png" for name in source.names], targets, subjects=subjects)

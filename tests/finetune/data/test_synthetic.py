@@ -35,7 +35,7 @@ def test_no_subject_and_no_image_is_in_two_splits(collections):
 def test_labels_are_those_of_the_source_by_name(collections, split):
     source = SyntheticFaces(SyntheticConfig(count=3000, subjects=40, size=32, split=SPLITS[split]))
     known = collections[split].annotations
-    assert list(known.images) == list(source.names)
+    assert list(known.images) == [f"{name}.png" for name in source.names]
     targets = known.targets
     assert (targets.expression_space.classes, targets.action_unit_space.units) == (CLASSES, UNITS)
     for row in range(0, 3000, 7):
