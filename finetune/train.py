@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from finetune.batches import LabelledFaces
+from finetune.data.config import SYNTHETIC
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
 from finetune.methods.cnn import DAN, TimmCNN
@@ -28,7 +29,7 @@ from finetune.models.layer_decay import layer_decay_groups
 from finetune.objectives.objective import Losses, TrainedModel
 from finetune.report import ReportConfig, report
 from finetune.save import save_model
-from finetune.score import DRAWN, ScoreConfig, score_table
+from finetune.score import ScoreConfig, score_table
 from finetune.scoring.scores import Scores
 from finetune.scoring.text import text
 from finetune.table import write_table
@@ -223,7 +224,7 @@ class Finetuning(Run[FinetuneConfig]):
         fields = {
             key: value
             for key, value in defining_fields(self.config).items()
-            if not key.startswith(drawn) or self.config.data.kind == "synthetic"
+            if not key.startswith(drawn) or self.config.data.kind == SYNTHETIC
         }
         return fields | {
             "frozen_features": self.config.frozen_features is not None,  # wherever they are kept
@@ -374,7 +375,7 @@ class Finetuning(Run[FinetuneConfig]):
         print(text(scores, f"{table} on {data.kind} {split}"))
 
     def _draw(self) -> None:
-        drawn = f" ({DRAWN})" if self.config.data.kind == "synthetic" else ""
+        drawn = " (drawn faces)" if self.config.data.kind == SYNTHETIC else ""
         self.draw_curves(f"{type(self.config.method).__name__}{drawn}")
 
 
