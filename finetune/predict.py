@@ -20,7 +20,6 @@ from finetune.predicting.table import fingerprint, make_table
 from finetune.table import PredictionTable, write_table
 from pretrain.data.images import BadImage
 from pretrain.engine.config import operational, parse_config
-from pretrain.engine.cores import usable_cores
 from pretrain.engine.launching import LaunchError, RuntimeConfig
 from pretrain.engine.runtime import Runtime
 from pretrain.engine.signals import EXIT_STOPPED, Interrupted, StopSignal
@@ -158,7 +157,7 @@ def _predict(
         images,
         runtime=runtime,
         batch_size=config.batch_size,
-        workers=_workers(config.workers, runtime),
+        workers=runtime.spare_workers() if config.workers is None else config.workers,
         flip=config.flip,
         show_progress=True,
         stop=stop,
@@ -178,16 +177,6 @@ def _predict(
             write_table(config.table, table)
             lines = [*_said(table, answers, seconds), f"table     {config.table}"]
     return lines
-
-
-def _workers(wanted: int | None, runtime: Runtime) -> int:
-    """On a GPU the cores that are left; on a CPU one, since the model needs them too."""
-    if wanted is not None:
-        return wanted
-    if runtime.device.type == "cpu":
-        return 1
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", runtime.world_size))
-    return min(8, max(1, usable_cores() // local - 1))
 
 
 def _said(table: PredictionTable, answers: Answers, seconds: float) -> list[str]:

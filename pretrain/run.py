@@ -24,8 +24,7 @@ from pretrain.data.order import StepOrder, fingerprint
 from pretrain.engine import run_folder
 from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig, read
 from pretrain.engine.config import defining_fields, dump_config, operational
-from pretrain.engine.cores import usable_cores
-from pretrain.engine.launcher import number, processes
+from pretrain.engine.launcher import processes
 from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.loop import Loop, LoopConfig, Objective
 from pretrain.engine.optim import OptimConfig, Schedule, build_schedule
@@ -285,13 +284,10 @@ class Run(Generic[Config]):
             return read(path) if path and not checkpoint else checkpoint
 
     def workers(self) -> int:
-        """On a GPU the cores that are left; on a CPU one, since the model needs them too."""
+        """Loader processes of this one."""
         if self.data.workers is not None:
             return self.data.workers
-        if self.runtime.device.type == "cpu":
-            return 1
-        local = number("LOCAL_WORLD_SIZE", self.runtime.world_size)
-        return min(8, max(1, usable_cores() // local - 1))
+        return self.runtime.spare_workers()
 
     def _announce(self, workers: int) -> Tracker:
         """Says and records what is about to run, and shows what goes in."""

@@ -60,6 +60,12 @@ class Runtime:
         """Whether this process writes the run's files."""
         return self.rank == 0
 
+    def spare_workers(self) -> int:
+        """Loader processes: on a GPU the cores left over, on a CPU one, since the model needs them."""
+        if self.device.type == "cpu":
+            return 1
+        return min(8, max(1, self._fair_share_of_cores() - 1))
+
     def alone(self) -> Runtime:
         """The same device and precision for what one process does while the others wait."""
         alone = copy.copy(self)
