@@ -61,7 +61,7 @@ class Runtime:
         return self.rank == 0
 
     def spare_workers(self) -> int:
-        """Loader processes: on a GPU the cores left over, on a CPU one, since the model needs them."""
+        """Loader processes: on a GPU the cores left over, on a CPU one: the model needs them."""
         if self.device.type == "cpu":
             return 1
         return min(8, max(1, self._fair_share_of_cores() - 1))
