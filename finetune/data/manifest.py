@@ -19,14 +19,13 @@ Stage one reads the same files. Source: our own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.data import csv_files
 from finetune.data.annotations import AnnotationError, Annotations
 from finetune.data.columns import (
     check_split,
@@ -39,6 +38,11 @@ from finetune.data.columns import (
     whole_numbers,
 )
 from finetune.data.csv_files import Table
+from finetune.data.table_files import (
+    complete_column,
+    read_csv,
+    read_parquet,
+)
 from finetune.labels import (
     EXPRESSIONS,
     VALENCE_AROUSAL,
@@ -63,6 +67,7 @@ _COLUMNS = (_IMAGE, *VALENCE_AROUSAL, _EXPRESSION, *_UNITS, "subject", "video", 
 
 Number = TypeVar("Number", np.float64, np.int64)
 
+_KINDS = (".csv", ".parquet")
 _EVERY = ExpressionSpace("every expression", EXPRESSIONS)
 
 
@@ -77,7 +82,7 @@ def read(root: Path, split: str) -> Annotations:
         AnnotationError: as for :func:`read_table`.
     """
     check_split(root, split, SPLITS)
-    return read_table(find_one(root, [f"{split}{kind}" for kind in _READERS]))
+    return read_table(find_one(root, [f"{split}{kind}" for kind in _KINDS]))
 
 
 def read_table(
@@ -98,9 +103,10 @@ def read_table(
         AnnotationError: it cannot be read or understood, by line and column.
     """
     kind = file.suffix.lower()
-    if kind not in _READERS:
-        raise AnnotationError(file, None, f"a {kind} file", f"one of {' '.join(_READERS)}")
-    table = _READERS[kind](file)
+    if kind not in _KINDS:
+        raise AnnotationError(file, None, f"a {kind} file", f"one of {' '.join(_KINDS)}")
+    texts = (_IMAGE, _EXPRESSION)
+    table = read_csv(file, _known) if kind == ".csv" else read_parquet(file, _known, texts)
     count = len(table.lines)
     if not count:
         raise AnnotationError(file, None, "a header alone", "a line an image")
@@ -124,19 +130,12 @@ def read_table(
         for line, cell in zip(table.lines, table.columns[_IMAGE], strict=True)
     ]
     return Annotations(
-        images, targets, _complete(table, "video"), _frames(table), _complete(table, "subject")
+        images,
+        targets,
+        complete_column(table, "video"),
+        _frames(table),
+        complete_column(table, "subject"),
     )
-
-
-def _complete(table: Table, name: str) -> list[str] | None:
-    """A column that every row has; None: that none has."""
-    cells = table.columns.get(name, [])
-    if not any(cells):
-        return None
-    if not all(cells):
-        line = table.lines[cells.index("")]
-        raise AnnotationError(table.file, line, "is empty", "one in every row or in none", name)
-    return cells
 
 
 def _columns(
@@ -184,7 +183,7 @@ def _unit_space(table: Table, space: ActionUnitSpace | None) -> ActionUnitSpace:
 
 
 def _frames(table: Table) -> Integers | None:
-    cells = _complete(table, _FRAME)
+    cells = complete_column(table, _FRAME)
     if cells is None:
         return None
     frames = whole_numbers(table.file, table.lines, cells, _FRAME)
@@ -200,44 +199,6 @@ def _image(file: Path, line: int, cell: str) -> str:
     if name == ".":
         raise AnnotationError(file, line, shown(cell), "the path of an image", _IMAGE)
     return name
-
-
-def _csv(file: Path) -> Table:
-    return csv_files.read_table(file, _known(file, csv_files.read_header(file)))
-
-
-def _parquet(file: Path) -> Table:
-    import pyarrow.parquet
-
-    try:
-        with open(file, "rb") as stream:  # its own errors say where in Arrow they come from
-            content = pyarrow.parquet.ParquetFile(stream)
-            names = _known(file, list(content.schema_arrow.names))
-            table = content.read(names)
-        columns = {name: table.column(name).to_pylist() for name in names}
-    except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
-        raise AnnotationError(file, None, reason, "a Parquet file") from None
-    lines = range(1, table.num_rows + 1)
-    cells = {name: _as_text(file, name, column) for name, column in columns.items()}
-    return Table(file, lines, cells)
-
-
-def _as_text(file: Path, name: str, column: Sequence[object]) -> list[str]:
-    """The cells as a CSV file would have them."""
-    kinds = (str,) if name in (_IMAGE, _EXPRESSION) else (str, int, float)
-    for line, cell in enumerate(column, start=1):
-        if cell is not None and not isinstance(cell, kinds):
-            expected = "text" if kinds == (str,) else "text or a number"
-            raise AnnotationError(file, line, shown(repr(cell)), expected, name)
-    return ["" if cell is None else _text(cell) for cell in column]
-
-
-def _text(cell: object) -> str:
-    return str(int(cell) if isinstance(cell, bool) else cell).strip()
-
-
-_READERS: Mapping[str, Callable[[Path], Table]] = {".csv": _csv, ".parquet": _parquet}
 
 
 def _known(file: Path, header: Sequence[str]) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from finetune.models.label_spaces import LabelSpaces
+from finetune.table.about import texts
 
 _TEXTS = ("trained_on", "training_groups", "selection_groups", "tasks")
 
@@ -53,7 +54,7 @@ class ModelNotes:
         known = dict(values)
         for name in _TEXTS:
             if known.get(name) is not None:
-                known[name] = _texts(known[name])
+                known[name] = texts(known[name])
         return cls(**known)
 
     def problem(self, labels: LabelSpaces) -> str | None:
@@ -93,10 +94,3 @@ def _answered(labels: LabelSpaces) -> list[str]:
         "action_units": labels.action_units,
     }
     return [task for task, answer in answers.items() if answer]
-
-
-def _texts(values: Iterable[Any]) -> tuple[str, ...]:
-    found = tuple(values)
-    if isinstance(values, str) or not all(isinstance(value, str) for value in found):
-        raise TypeError("a list of texts")
-    return found

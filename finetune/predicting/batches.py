@@ -5,24 +5,20 @@ Shapes: B batch, S pixels a side.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from pretrain.data.images import BadImage
-from pretrain.data.loader import HungWorkersError, prepare_worker
+from pretrain.data.loader import loaded
 from pretrain.data.sources import Source
 from pretrain.data.transforms import apply_crop, central_square
-from pretrain.errors import UserError
 
 #: A picture whose longer side is more than this many times the shorter one is hardly a face crop.
 ELONGATED = 1.6
-
-_STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
 
 
 @dataclass
@@ -44,24 +40,14 @@ class Batch:
         return Batch(self.images.pin_memory(), self.bad, self.elongated)
 
 
-class _CentralSquares(Dataset[Batch | UserError]):
-    """Batch i holds the images [i * B, (i + 1) * B), of each the largest square in its middle.
-
-    What a user can mend is returned instead of raised: raised in a worker, torch would put a
-    traceback into its message.
-    """
+class _CentralSquares(Dataset[Batch]):
+    """Batch i holds the images [i * B, (i + 1) * B), of each the largest square in its middle."""
 
     def __init__(self, source: Source, image_size: int, batch_size: int) -> None:
         self.source, self.image_size, self.batch_size = source, image_size, batch_size
 
-    def __getitem__(self, index: int) -> Batch | UserError:
-        try:
-            return self._batch(index * self.batch_size)
-        except UserError as error:
-            return error
-
-    def _batch(self, first: int) -> Batch:
-        size = self.image_size
+    def __getitem__(self, index: int) -> Batch:
+        first, size = index * self.batch_size, self.image_size
         images = torch.zeros(self.batch_size, 3, size, size, dtype=torch.uint8)
         bad, elongated = list[tuple[int, str]](), 0
         for row in range(min(self.batch_size, len(self.source.names) - first)):
@@ -102,35 +88,12 @@ def batches(
     Raises:
         UserError: the source's, as it was raised, whichever process met it.
         HungWorkersError: they gave no batch in time.
+        LostWorkerError: one of them has ended by itself.
     """
-    loader: DataLoader[Batch | UserError] = DataLoader(
+    return loaded(
         _CentralSquares(source, image_size, batch_size),
-        sampler=which,
-        batch_size=None,  # an item is a whole batch
-        num_workers=workers,
+        which,
+        workers=workers,
         pin_memory=pin_memory,
-        timeout=timeout_seconds if workers else 0,
-        worker_init_fn=prepare_worker,
+        timeout_seconds=timeout_seconds,
     )
-    # A worker inherits the mask with every thread it starts, before it can set one itself.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
-    try:
-        items = iter(loader)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    try:
-        for _ in which:
-            try:
-                item = next(items)
-            except RuntimeError as error:
-                if not str(error).startswith("DataLoader timed out"):
-                    raise
-                item = HungWorkersError(
-                    f"data workers gave no batch for {timeout_seconds:g} s, expected images that"
-                    " can be read"
-                )
-            if isinstance(item, UserError):
-                raise item
-            yield item
-    finally:
-        del items  # ends the workers now: an error's traceback keeps this frame, and them with it

@@ -61,7 +61,7 @@ class About:
         steps = tuple(_step(step) for step in known.pop("steps", ()))
         for name in ("trained_on", "training_groups"):
             if known.get(name) is not None:
-                known[name] = _texts(known[name])
+                known[name] = texts(known[name])
         about = cls(steps=steps, **known)
         if not isinstance(about.model, str) or not isinstance(about.drawn, bool):
             raise TypeError(f"model {about.model!r}, drawn {about.drawn!r}")
@@ -69,18 +69,23 @@ class About:
 
 
 def _step(values: Mapping[str, Any]) -> Step:
-    step = Step(**{**values, "fitted_on": _texts(values.get("fitted_on", ()))})
+    step = Step(**{**values, "fitted_on": texts(values.get("fitted_on", ()))})
     if not isinstance(step.name, str) or not isinstance(step.settings, Mapping):
         raise TypeError(f"step {step.name!r} with settings {step.settings!r}")
     return Step(
         name=step.name,
         settings=step.settings,
         fitted_on=step.fitted_on,
-        remarks=_texts(step.remarks),
+        remarks=texts(step.remarks),
     )
 
 
-def _texts(values: Iterable[Any]) -> tuple[str, ...]:
+def texts(values: Iterable[Any]) -> tuple[str, ...]:
+    """A list of texts from JSON.
+
+    Raises:
+        TypeError: it is none.
+    """
     found = tuple(values)
     if isinstance(values, str) or not all(isinstance(value, str) for value in found):
         raise TypeError("a list of texts")

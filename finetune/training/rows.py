@@ -83,7 +83,8 @@ def open_rows(
             held-out rows that are trained on.
     """
     said = list[str]()
-    training, rest = _training_rows(data, seed, said)
+    collection = read_collection(data)
+    training, rest = _training_rows(collection, data, seed, said)
     parts = [training]
     held_out = None
     if validation.split is not None:
@@ -98,11 +99,7 @@ def open_rows(
         chosen = _open(_labelled(data, selection.split))
     elif selection.share:
         kept, apart = _split(parts[0].annotations, selection.share, seed, "selection")
-        config, collection = (
-            _labelled(data, data.split),
-            read_collection(_labelled(data, data.split)),
-        )
-        chosen = (config, collection, _select(parts[0], apart))
+        chosen = (_labelled(data, data.split), collection, _select(parts[0], apart))
         parts[0] = _select(parts[0], kept)
     against = {"the training rows": parts[0].annotations}
     if data.unlabelled == REST and rest is not None:
@@ -124,10 +121,10 @@ def open_rows(
 
 
 def _training_rows(
-    data: TrainDataConfig, seed: int, said: list[str]
+    collection: Collection, data: TrainDataConfig, seed: int, said: list[str]
 ) -> tuple[LabelledImages, LabelledImages | None]:
     """The images to train on, and those that a share leaves out."""
-    images, line = read_collection(data).open_images().to_train_on()
+    images, line = collection.open_images().to_train_on()
     said += [line] if line else []
     if data.share == 1:
         return images, None

@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -248,10 +248,10 @@ class _ErrorsAsItems(Dataset[Any]):
     Raised in a worker, torch would put a traceback into its message, or another type in its place.
     """
 
-    def __init__(self, dataset: AugmentedImages[Any]) -> None:
+    def __init__(self, dataset: Dataset[Any]) -> None:
         self.dataset = dataset
 
-    def __getitem__(self, request: Request) -> Any:
+    def __getitem__(self, request: Any) -> Any:
         try:
             return self.dataset[request]
         except UserError as error:
@@ -290,15 +290,54 @@ def windows(
         HungWorkersError: they gave no batch in time.
         LostWorkerError: one of them has ended by itself.
     """
+    items = loaded(
+        dataset,
+        _Requests(order, rank, world_size, micro_batches, steps),
+        workers=workers,
+        pin_memory=pin_memory,
+        prefetch=max(2, 2 * micro_batches // workers) if workers else 2,
+        timeout_seconds=timeout_seconds,
+    )
+    with closing(items):
+        for _ in steps:
+            yield [next(items) for _ in range(micro_batches)]
+
+
+def loaded(
+    dataset: Dataset[MicroBatch],
+    requests: Any,
+    *,
+    workers: int,
+    pin_memory: bool,
+    timeout_seconds: float,
+    prefetch: int = 2,
+) -> Generator[MicroBatch, None, None]:
+    """A whole micro-batch for each request, in order.
+
+    ``close()`` ends the worker processes at once.
+
+    Args:
+        dataset: gives the micro-batch of a request.
+        requests: a sequence or sampler of them.
+        workers: loader processes; 0 loads in this one.
+        pin_memory: for copies to a GPU.
+        timeout_seconds: how long to wait for the loader processes.
+        prefetch: micro-batches that a loader process is ahead.
+
+    Raises:
+        UserError: the dataset's, as it was raised, whichever process met it.
+        HungWorkersError: they gave none in time.
+        LostWorkerError: one of them has ended by itself.
+    """
     loader: DataLoader[Any] = DataLoader(
         _ErrorsAsItems(dataset),
-        sampler=_Requests(order, rank, world_size, micro_batches, steps),
+        sampler=requests,
         batch_size=None,  # a request is a whole micro-batch
         num_workers=workers,
         pin_memory=pin_memory,
-        prefetch_factor=max(2, 2 * micro_batches // workers) if workers else None,
+        prefetch_factor=prefetch if workers else None,
         timeout=timeout_seconds if workers else 0,
-        worker_init_fn=prepare_worker,
+        worker_init_fn=_prepare_worker,
     )
     # A worker inherits the mask with every thread it starts, before it can set one itself.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
@@ -307,14 +346,11 @@ def windows(
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
-        for _ in steps:
-            window = []
-            for _ in range(micro_batches):
-                item = _next(batches, timeout_seconds)
-                if isinstance(item, UserError):
-                    raise item
-                window.append(item)
-            yield window
+        for _ in requests:
+            item = _next(batches, timeout_seconds)
+            if isinstance(item, UserError):
+                raise item
+            yield item
     finally:
         del batches  # ends the workers now: an error's traceback keeps this frame, and them with it
 
@@ -375,8 +411,7 @@ def _hung(seconds: float) -> HungWorkersError:
     )
 
 
-def prepare_worker(worker: int) -> None:
-    """What a loader process does first: it shows its stacks when asked, and obeys the trainer."""
+def _prepare_worker(worker: int) -> None:
     faulthandler.register(signal.SIGUSR2, file=2, all_threads=True)  # also while Python waits in C
     _leave_signals_to_the_trainer(worker)
 

@@ -102,11 +102,8 @@ class MAEConfig:
     @property
     def encoder_shape(self) -> ViTShape:
         """Sizes of the encoder."""
-        embed_dim, depth, num_heads = SIZES[self.size]
-        return ViTShape(
-            embed_dim=embed_dim,
-            depth=depth,
-            num_heads=num_heads,
+        return ViTShape.of_size(
+            self.size,
             image_size=self.image_size,
             patch_size=self.patch_size,
             norm_eps=self.norm_eps,

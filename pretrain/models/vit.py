@@ -66,6 +66,19 @@ class ViTShape:
                 f"embed_dim {self.embed_dim}, expected a multiple of 4 (2-D sin-cos positions)"
             )
 
+    @classmethod
+    def of_size(cls, size: str, *, image_size: int, patch_size: int, norm_eps: float) -> ViTShape:
+        """The shape of a size in :data:`SIZES`."""
+        embed_dim, depth, num_heads = SIZES[size]
+        return cls(
+            embed_dim=embed_dim,
+            depth=depth,
+            num_heads=num_heads,
+            image_size=image_size,
+            patch_size=patch_size,
+            norm_eps=norm_eps,
+        )
+
     @property
     def grid(self) -> int:
         """Patches a side."""

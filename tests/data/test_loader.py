@@ -499,9 +499,11 @@ def test_a_worker_that_the_system_killed_is_one_line_with_its_number():
     given = load(Killed(8), batch=4, steps=range(2), workers=1)
     with pytest.raises(LostWorkerError) as caught, naming_lost_workers():
         list(given)
+    # Torch tells from a signal handler how it ended; where that falls into a destructor, Python drops
+    # it, and all that torch finds later is that the process is gone.
     assert re.fullmatch(
-        r"data worker \(process \d+\) is killed by signal: Killed; expected fewer data.workers, or"
-        " more memory",
+        r"data worker \(process \d+\) (is killed by signal: Killed|exited unexpectedly); expected"
+        " fewer data.workers, or more memory",
         str(caught.value),
     )
 
