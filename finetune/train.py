@@ -26,6 +26,7 @@ from finetune.methods.method import Built, Method
 from finetune.models import emma
 from finetune.models.affect import AffectModel
 from finetune.models.layer_decay import layer_decay_groups
+from finetune.objectives.cotraining import CoTraining
 from finetune.objectives.objective import Losses, TrainedModel
 from finetune.report import ReportConfig, report
 from finetune.save import save_model
@@ -113,6 +114,8 @@ class FinetuneConfig(RunConfig):
             raise ValueError("refit true without validation.split, expected rows to add")
         if self.selection.wanted and self.optim.ema_decay is not None:
             raise ValueError("optim.ema_decay with a selection, expected one of the two")
+        if self.method.has_teacher and self.optim.ema_decay is None:
+            raise ValueError("optim.ema_decay null with cotraining.teacher, expected a decay")
         frozen = self.frozen_features is not None
         if frozen and not (isinstance(self.method, EMMA) and self.method.encoder):
             raise ValueError("frozen_features without method EMMA and its encoder, expected both")
@@ -150,6 +153,8 @@ class Finetuning(Run[FinetuneConfig]):
         self, config: FinetuneConfig, runtime: Runtime, micro_batches: int, stop: StopSignal
     ) -> None:
         super().__init__(config, config.data, runtime, micro_batches, stop)
+        if config.method.has_teacher:
+            self._follow_average()
 
     def open_images(self) -> LabelledFaces:
         """See :class:`Run`."""
@@ -279,6 +284,15 @@ class Finetuning(Run[FinetuneConfig]):
 
     def _objective(self, model: AffectModel) -> tuple[TrainedModel, ModelNotes]:
         return self.config.method.objective(model, self.rows.training.targets)
+
+    def _follow_average(self) -> None:
+        """Gives the objective a teacher, whose weights are the loop's average of the model's."""
+        assert self.loop.average
+        assert isinstance(self.model, CoTraining)
+        teacher = self.empty_model().to(self.runtime.device)
+        teacher.load_state_dict(self.model.state_dict())
+        self.loop.average.lend_to(teacher)
+        self.model.learn_from(teacher.model)
 
     def _refuse_lonely_images(self, model: AffectModel) -> None:
         """A batch norm has no variance of one image."""

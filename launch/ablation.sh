@@ -56,6 +56,23 @@ rows+=(
     [cotex]="$views --training.epochs=4.7"
     [cotex_shared_encoder]="$views --method.views.shared=true --training.epochs=4.7"
     [cotex_mask_0.75]="$views --method.cotraining.mask_ratio=0.75 --training.epochs=8.5"
+    [cotex_mask_0.9]="$views --method.cotraining.mask_ratio=0.9 --training.epochs=21"
+    [cotex_teacher]="$views --method.views.shared=true --method.cotraining.teacher=true \
+        --optim.ema_decay=0.98 --training.epochs=3.6"
+)
+# Cues in one region of the face, of which a masked view may see nothing.
+for row in cotex cotex_one_vit cotex_two_vits_averaged cotex_two_vits_agreeing cotex_without_agreement; do
+    rows[${row}_local]="${rows[$row]} --data.synthetic.redundancy=local"
+done
+# Every tenth person is labelled; the others may take part in the agreement, half of every step.
+tenth="--data.share=0.1"
+others="$tenth --data.unlabelled=rest --data.unlabelled_passes=0.111"
+rows+=(
+    [cotex_one_vit_0.1]="$views $alone $whole $tenth --training.epochs=50"
+    [cotex_0.1]="$views $tenth --training.epochs=47"
+    [cotex_0.1_unlabelled]="$views $others --training.epochs=23.5"
+    [cotex_teacher_0.1_unlabelled]="$views --method.views.shared=true --method.cotraining.teacher=true \
+        --optim.ema_decay=0.98 $others --training.epochs=18"
 )
 wanted=("$@")
 [[ ${#wanted[@]} -gt 0 ]] || wanted=("${!rows[@]}")

@@ -40,6 +40,11 @@ class CoTEX(Method):
         if self.encoders is not None and len(self.encoders) not in (1, encoders):
             raise ValueError(f"{len(self.encoders)} encoders, expected 1 or {encoders}")
         check_masks(self.cotraining, self.views.views, self.views.shape.num_patches)
+        if self.has_teacher and self.views.combine == "sum":
+            raise ValueError(
+                "cotraining.teacher with views.combine 'sum', expected another: summed"
+                " logits are surer than any view can be"
+            )
 
     @property
     def labels(self) -> LabelSpaces:
@@ -60,6 +65,11 @@ class CoTEX(Method):
     def masks(self) -> tuple[int, int]:
         """See :class:`Method`."""
         return self.views.views, self.views.shape.num_patches
+
+    @property
+    def has_teacher(self) -> bool:
+        """See :class:`Method`."""
+        return self.cotraining.teacher
 
     def build(self) -> Built:
         """See :class:`Method`."""

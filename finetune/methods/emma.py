@@ -86,6 +86,11 @@ class EMMA(Method):
         tasks = ("valence_arousal", "expression", "action_units")
         return tuple(task for task in tasks if getattr(self.losses, task))
 
+    @property
+    def has_teacher(self) -> bool:
+        """See :class:`Method`."""
+        return self.views > 0 and self.cotraining.teacher
+
     def build(self) -> Built:
         """See :class:`Method`."""
         options = {f.name: getattr(self.model, f.name) for f in fields(EMMAOptions)}

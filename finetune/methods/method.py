@@ -58,6 +58,11 @@ class Method(Choice):
         """Masked views of an image that its objective takes, and the patches of each."""
         return 0, 0
 
+    @property
+    def has_teacher(self) -> bool:
+        """Whether its objective learns from the weights' average, ``optim.ema_decay``."""
+        return False
+
     def build(self) -> Built:
         """The model, with fresh or pretrained weights.
 

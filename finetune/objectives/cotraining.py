@@ -4,7 +4,9 @@ Shapes: B batch, W views, N patches.
 
 Source: Li et al. 2022, "Affective behaviour analysis using pretrained model with facial prior": the
 mean over views of the supervised loss, plus lambda times the Jensen-Shannon divergence of what they
-say. The agreement on action units and on valence and arousal is ours.
+say. The agreement on action units and on valence and arousal is ours; so is the teacher among the
+views (an average of weights that teaches: Tarvainen and Valpola 2017, "Mean teachers are better
+role models").
 """
 
 from __future__ import annotations
@@ -39,12 +41,15 @@ class CoTrainingConfig:
         weight: lambda of the agreement. (The paper's 100 is on a divergence that it averages over
             its six classes: 100 / 6 here.)
         ramp_epochs: epochs over which the weight grows linearly from 0; 0: none.
+        teacher: whether the views must also agree with what the average of the weights
+            (``optim.ema_decay``) says of the whole image; nothing flows back into it.
     """
 
     mask_ratio: float = 0.75
     masks: str = "independent"
     weight: float = 1.0
     ramp_epochs: int = 0
+    teacher: bool = False
 
     def __post_init__(self) -> None:
         """Refuses unknown masks and numbers out of range."""
@@ -83,6 +88,7 @@ class CoTraining(Supervised):
     ) -> None:
         super().__init__(model, losses, expression_weights, action_unit_weights)
         self.cotraining = config
+        self._teacher: tuple[AffectModel, ...] = ()  # in a tuple: no part of what is trained
         labels = model.labels
         self._entries = {
             "valence_arousal": 2 if labels.valence_arousal else 0,
@@ -95,6 +101,14 @@ class CoTraining(Supervised):
             if self._entries[field] and losses.of_task(task)
         }
         self.tasks = (*self.tasks, *self._agreements)
+
+    def learn_from(self, teacher: AffectModel) -> None:
+        """Whom the views must agree with, see :class:`CoTrainingConfig`.
+
+        Args:
+            teacher: of the same form, never trained here.
+        """
+        self._teacher = (teacher.eval().requires_grad_(False),)
 
     def counts(self, batch: LabelledBatch | SeenBatch) -> Tensor:
         """See :class:`~finetune.objectives.objective.TrainedModel`."""
@@ -113,6 +127,8 @@ class CoTraining(Supervised):
         )
         answers = self.model.answer_views(batch.images, visible)
         supervised = torch.stack([self.sums(answer, batch.labels) for answer in answers]).mean(0)
+        with torch.no_grad():
+            answers += [teacher(batch.images) for teacher in self._teacher]
         agreements = [
             divergence(torch.stack([getattr(answer, field) for answer in answers]))[0]
             for field, divergence in self._agreements.values()

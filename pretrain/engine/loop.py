@@ -200,7 +200,7 @@ class Loop:
             window = next(windows)
             self._waited += time.monotonic() - asked
             self._note_bad_images(window)
-            self._update([batch.to(runtime.device) for batch in window])
+            self.update([batch.to(runtime.device) for batch in window])
             progress.step += 1
             if tracker:
                 tracker.advance()
@@ -254,7 +254,7 @@ class Loop:
         self.progress.restore(checkpoint.state["progress"], self.runtime.is_main)
         self.progress.bad = dict(checkpoint.state["bad"])
 
-    def _update(self, window: Sequence[Batch]) -> None:
+    def update(self, window: Sequence[Batch]) -> None:
         """One optimiser step over a window of micro-batches on the device."""
         progress, runtime = self.progress, self.runtime
         runtime.seed_step(self.seed, progress.step)

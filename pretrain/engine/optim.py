@@ -158,6 +158,12 @@ class WeightAverage:
             if name in self.weights:
                 parameter.copy_(self.weights[name])
 
+    def lend_to(self, model: nn.Module) -> None:
+        """Puts the averages into a model of the same form, which then follows them."""
+        for name, parameter in model.named_parameters():
+            if name in self.weights:
+                parameter.data = self.weights[name]
+
     def load(self, weights: dict[str, Tensor]) -> None:
         """Takes over saved averages."""
         for name, value in weights.items():

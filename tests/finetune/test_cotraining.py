@@ -129,6 +129,39 @@ def test_a_step_is_the_mean_loss_of_the_views_and_their_weighted_disagreement() 
     assert float(sums[1]) == pytest.approx(3 * disagreement, rel=1e-4)
 
 
+def test_a_teacher_sees_the_whole_image_and_learns_nothing() -> None:
+    config = CoTrainingConfig(mask_ratio=0.5, weight=3.0, teacher=True)
+    method = cotex(cotraining=config)
+    trained, _ = method.objective(method.build().model, targets())
+    names = set(trained.state_dict())
+    teacher = method.build().model.train()
+    trained.learn_from(teacher)
+    assert set(trained.state_dict()) == names
+    assert not teacher.training
+    batch = faces(masks=method.masks)[0, np.arange(6)]
+    sums = trained(batch)
+    seen = visible_patches(batch.noise, 0.5)
+    views = [answer.expression_logits for answer in trained.model.answer_views(batch.images, seen)]
+    views.append(teacher(batch.images).expression_logits)
+    assert float(sums[1]) == pytest.approx(
+        3 * restated(torch.stack(views).detach().double(), [1 / 3] * 3), rel=1e-4
+    )
+    sums.sum().backward()
+    assert all(p.grad is None for p in teacher.parameters())
+    assert all(p.grad is not None for p in trained.parameters())
+
+
+def test_one_masked_view_agrees_with_its_teacher_alone() -> None:
+    config = CoTrainingConfig(mask_ratio=0.5, teacher=True)
+    method = cotex(cotraining=config)
+    method = replace(method, views=replace(method.views, views=1))
+    trained, _ = method.objective(method.build().model, targets())
+    batch = faces(masks=method.masks)[0, np.arange(6)]
+    assert float(trained(batch)[1]) == pytest.approx(0, abs=1e-6)
+    trained.learn_from(method.build().model)
+    assert float(trained(batch)[1]) > 1e-4
+
+
 def test_a_masked_patch_reaches_no_gradient() -> None:
     method = cotex(cotraining=CoTrainingConfig(mask_ratio=0.75))
     model = method.build().model
@@ -193,6 +226,12 @@ def test_emma_learns_all_its_tasks_from_views() -> None:
 def test_what_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         cotex(cotraining=CoTrainingConfig(**changes))
+
+
+def test_a_teacher_of_summed_logits_is_refused() -> None:
+    views = CoTEXConfig(combine="sum", **SIZE)
+    with pytest.raises(ValueError, match=r"cotraining\.teacher with views\.combine 'sum'"):
+        cotex(views=views, cotraining=CoTrainingConfig(teacher=True))
 
 
 def test_encoders_are_one_for_all_or_one_each() -> None:

@@ -84,16 +84,20 @@ def test_from_folders_to_a_submission(lsd: Path, tmp_path: Path) -> None:
     assert {int(line.split(",")[1]) for line in lines[1:]} <= set(range(6))
 
 
-def test_a_resumed_cotraining_sees_the_same_masks(lsd: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("teacher", [False, True])
+def test_a_resumed_cotraining_sees_the_same_masks(lsd: Path, tmp_path: Path, teacher: bool) -> None:
     views = CoTEXConfig(size="tiny", image_size=32, patch_size=8, views=2, shared=True)
     config = FinetuneConfig(
         output_dir=str(tmp_path / "whole"),
         report=False,
-        method=CoTEX(views=views, cotraining=CoTrainingConfig(mask_ratio=0.5, ramp_epochs=2)),
+        method=CoTEX(
+            views=views,
+            cotraining=CoTrainingConfig(mask_ratio=0.5, ramp_epochs=2, teacher=teacher),
+        ),
         data=TrainDataConfig(kind="lsd", root=str(lsd), workers=0),
         validation=HeldOutConfig(split=None),
         training=LoopConfig(epochs=3, global_batch_size=6),
-        optim=FinetuneOptimConfig(warmup_epochs=0.5),
+        optim=FinetuneOptimConfig(warmup_epochs=0.5, ema_decay=0.5 if teacher else None),
         log=LogConfig(every_steps=1, trackers=()),
         runtime=RuntimeConfig(threads=1),
     )

@@ -13,10 +13,13 @@ from labelled import labelled_images
 from finetune.data.config import LabelledConfig
 from finetune.load import load_model
 from finetune.methods.cnn import DAN, TimmCNN
+from finetune.methods.cotex import CoTEX
 from finetune.methods.emma import EMMA
 from finetune.models.cnn import TimmCNNConfig
+from finetune.models.cotex import CoTEXConfig
 from finetune.models.dan import DANConfig
 from finetune.models.emma import EMMAOptions
+from finetune.objectives.cotraining import CoTrainingConfig
 from finetune.objectives.supervised import LossConfig
 from finetune.predict import PredictConfig, predict_table
 from finetune.score import ScoreConfig, score_table
@@ -119,6 +122,37 @@ def test_micro_batches_do_not_change_what_is_no_concordance(tmp_path: Path) -> N
     data = replace(CONFIG.data, workers=1)
     assert finetune(config(tmp_path / "b", method=method, training=split, data=data))
     assert losses(tmp_path / "b") == pytest.approx(losses(tmp_path / "a"), rel=1e-4)
+
+
+def test_a_teacher_is_the_average_of_the_weights_at_every_step(tmp_path: Path) -> None:
+    views = CoTEXConfig(expressions="aff_wild2_8", size="tiny", image_size=32, patch_size=16)
+    method = CoTEX(views=views, cotraining=CoTrainingConfig(mask_ratio=0.5, teacher=True))
+    with pytest.raises(ValueError, match=r"optim\.ema_decay null with cotraining\.teacher"):
+        config(tmp_path, method=method)
+    optim = replace(CONFIG.optim, ema_decay=0.5)
+    asked = config(tmp_path, method=method, optim=optim)
+    run = Finetuning(asked, Runtime(asked.runtime, averaged=True), 1, StopSignal())
+    (teacher,) = run.model._teacher
+    student = run.model.model
+    expected = {name: value.clone() for name, value in student.named_parameters()}
+    for (name, taught), (_, learnt) in zip(
+        teacher.named_parameters(), student.named_parameters(), strict=True
+    ):
+        assert torch.equal(taught, learnt), name
+    live = dict(student.named_parameters())
+    update = run.loop.update
+
+    def follow(window: object) -> None:
+        update(window)
+        for name, value in expected.items():
+            value.lerp_(live[name].detach(), 0.5)
+            torch.testing.assert_close(teacher.get_parameter(name), value)
+
+    run.loop.update = follow
+    assert run.to_the_end()
+    handed_on, _, _ = load_model(tmp_path)
+    for name, value in handed_on.named_parameters():
+        assert torch.equal(value, teacher.get_parameter(name)), name
 
 
 def test_one_batch_can_be_learnt_by_heart(tmp_path: Path) -> None:
