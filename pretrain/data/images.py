@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from pretrain.data import jpeg
 from pretrain.errors import UserError
 
 Pixels = NDArray[np.uint8]
@@ -88,6 +89,7 @@ def decode(data: bytes | Path, name: str) -> Pixels:
         # while it is read would then kill the process.
         with io.BytesIO(data) if isinstance(data, bytes) else data.open("rb") as file:
             head = file.read(64)
+            file.seek(0)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's notes on odd metadata; faults raise
                 return _pixels(file, name)
@@ -118,6 +120,11 @@ def read_file(path: Path, name: str) -> bytes:
 
 
 def _pixels(file: BinaryIO, name: str) -> Pixels:
+    if jpeg.is_one(file):
+        content = file.read()
+        if (pixels := jpeg.decode_plain(content, MAX_PIXELS)) is not None:
+            return pixels
+        file = io.BytesIO(content)
     with Image.open(file, formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise BadImage(
