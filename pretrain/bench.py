@@ -1,0 +1,212 @@
+"""Program: ``python -m pretrain.bench``: how fast stage one is, beside peers and the machine."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from pretrain.benching.flops import mae_flops, matrix_product
+from pretrain.benching.peers import PEERS
+from pretrain.benching.pipeline import BATCH, USUAL, stages, write_forms
+from pretrain.benching.report import Row, Section, machine, write
+from pretrain.benching.steps import DTYPES, OURS, all_steps, memory_of_steps
+from pretrain.benching.timing import Timing, in_turn
+from pretrain.benching.training import train_from
+from pretrain.engine.config import parse_config
+from pretrain.engine.launching import RuntimeConfig
+from pretrain.engine.runtime import Runtime
+from pretrain.errors import exit_code
+from pretrain.models.mae import MAEConfig
+
+PROGRAM = "python -m pretrain.bench"
+
+#: What can be measured.
+PARTS = ("step", "input", "training")
+
+#: The row of the machine's peak.
+PEAK = "matrix products"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchConfig:
+    """Measures training steps, the input pipeline and whole runs, in one run and in turn.
+
+    Attributes:
+        parts: of step (a training step beside peers and the peak of matrix products), input (each
+            stage of the input pipeline on one core, beside the usual one), training (whole runs
+            from each form of the images).
+        peers: of plain (a restatement in the paper's order) and hf (Hugging Face's ViTMAE; needs
+            transformers).
+        compiled: measure compiled steps as well.
+        memory: measure the memory of a step as well, each in a process of its own.
+        model: the masked autoencoder.
+        batch_size: images a step.
+        images: drawn faces that are written for input and training.
+        steps: of each whole run, and as many before them that do not count.
+        rounds: how often each measurement has its turn.
+        seconds: least length of a turn.
+        runtime: precision, threads.
+        out: folder for bench.md, bench.json and bench.png.
+    """
+
+    parts: tuple[str, ...] = PARTS
+    peers: tuple[str, ...] = PEERS[:1]
+    compiled: bool = True
+    memory: bool = True
+    model: MAEConfig = field(default_factory=MAEConfig)
+    batch_size: int = 32
+    images: int = 512
+    steps: int = 20
+    rounds: int = 5
+    seconds: float = 2.0
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    out: str = "runs/bench"
+
+    def __post_init__(self) -> None:
+        """Refuses unknown parts and peers, and numbers that measure nothing."""
+        for name, known in (("parts", PARTS), ("peers", PEERS)):
+            for value in getattr(self, name):
+                if value not in known:
+                    raise ValueError(f"{name} {value!r}, expected some of {', '.join(known)}")
+        if not self.parts:
+            raise ValueError(f"parts (), expected some of {', '.join(PARTS)}")
+        for name in ("batch_size", "images", "steps", "rounds"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}, expected at least 1")
+        if self.seconds < 0:
+            raise ValueError(f"seconds {self.seconds}, expected at least 0")
+        if self.images < self.batch_size:
+            raise ValueError(
+                f"images {self.images}, expected at least batch_size {self.batch_size}"
+            )
+        if self.runtime.compile:
+            raise ValueError("runtime.compile true, expected compiled true: both are measured")
+
+
+def bench(config: BenchConfig, command: str) -> str:
+    """Measures what was asked for, and writes it.
+
+    Args:
+        config: what.
+        command: how, for the record.
+
+    Returns:
+        The table.
+
+    Raises:
+        UserError: something the user can mend; its message is one line.
+    """
+    runtime = Runtime(config.runtime)
+    about = machine(runtime.device, torch.get_num_threads())
+    sections = list[Section]()
+    with tempfile.TemporaryDirectory(prefix="faceprior-bench-") as scratch:
+        folder = Path(scratch)
+        if "step" in config.parts:
+            sections.append(_steps(config, folder, runtime.device))
+        if {"input", "training"} & set(config.parts):
+            _say("writing drawn faces")
+            places = write_forms(folder / "images", config.images, config.model.image_size)
+        if "input" in config.parts:
+            sections.append(_input(config, places))
+        if "training" in config.parts:
+            sections.append(_training(config, places, folder))
+    return write(Path(os.path.expanduser(config.out)), sections, about, command)
+
+
+def _steps(config: BenchConfig, folder: Path, device: torch.device) -> Section:
+    model, dtype = config.model, DTYPES[config.runtime.precision]
+    memory: Mapping[str, float] = {}
+    if config.memory:
+        _say("memory of a step")
+        memory = memory_of_steps(folder, model, config.batch_size, config.runtime, config.peers)
+    _say("building the steps")
+    product, operations = matrix_product(device, dtype)
+    works = {PEAK: product} | all_steps(
+        folder, model, config.batch_size, config.runtime, config.peers, config.compiled
+    )
+    _say(f"timing {', '.join(works)}")
+    times = in_turn(works, rounds=config.rounds, seconds=config.seconds, device=device)
+    peak = times.pop(PEAK).rate(operations)
+    flops = mae_flops(model)
+    fastest = max(
+        (name for name in times if not name.startswith(OURS) and name.endswith("eager")),
+        key=lambda name: times[name].rate(1),
+        default="",
+    )
+    rows = [
+        Row(
+            name,
+            rate := timing.rate(config.batch_size),
+            timing.spread,
+            ratio=rate / times[fastest].rate(config.batch_size) if fastest else None,
+            share=rate * flops / peak,
+            memory=memory.get(name.partition(",")[0]) if name.endswith("eager") else None,
+        )
+        for name, timing in times.items()
+    ]
+    title = (
+        f"Training step, ViT-{model.size}/{model.patch_size} at {model.image_size} px, batch"
+        f" {config.batch_size}, {config.runtime.precision}, {flops / 1e9:.3g} GFLOP an image, peak"
+        f" {peak / 1e12:.3g} TFLOP/s"
+    )
+    return Section(title, fastest, rows)
+
+
+def _input(config: BenchConfig, places: Mapping[str, Path]) -> Section:
+    _say("timing the input pipeline on one core")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        works = stages(places, config.model, seed=0)
+        cpu = torch.device("cpu")
+        times = in_turn(works, rounds=config.rounds, seconds=config.seconds, device=cpu)
+    finally:
+        torch.set_num_threads(threads)
+    return Section(
+        f"Input, one core, 256 px JPEGs to {config.model.image_size} px",
+        "usual",
+        [_input_row(name, timing, times[USUAL]) for name, timing in times.items()],
+    )
+
+
+def _input_row(name: str, timing: Timing, usual: Timing) -> Row:
+    return Row(name, timing.rate(BATCH), timing.spread, ratio=usual.median / timing.median)
+
+
+def _training(config: BenchConfig, places: Mapping[str, Path], folder: Path) -> Section:
+    _say(f"training from {', '.join(places)}")
+    runs = train_from(
+        places, folder / "runs", config.model, config.batch_size, config.runtime, config.steps
+    )
+    rows = [
+        Row(f"ours from {form}", run.images_per_second, 0.0, waiting=run.waiting)
+        for form, run in runs.items()
+    ]
+    model = config.model
+    title = f"Whole run, ViT-{model.size}/{model.patch_size} at {model.image_size} px"
+    return Section(title, "", rows)
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+def _work() -> None:
+    command = f"{PROGRAM} {shlex.join(sys.argv[1:])}".rstrip()
+    print(bench(parse_config(BenchConfig, None, PROGRAM), command))
+
+
+def main() -> int:
+    """Measures and prints the table, or says in one line why not."""
+    return exit_code(_work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

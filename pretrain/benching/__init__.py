@@ -1,0 +1,1 @@
+"""What :mod:`pretrain.bench` measures: steps, peers, the input pipeline, whole runs."""

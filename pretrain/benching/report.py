@@ -1,0 +1,171 @@
+"""What was measured: rows that become a table, JSON and a bar chart."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pretrain.engine.cores import usable_cores
+from pretrain.files import write_bytes, write_text
+
+#: What a library's version may explain.
+_LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "pillow", "simplejpeg", "numpy")
+
+_OURS, _OTHERS = "#20639b", "#b8bec6"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    Attributes:
+        name: what was measured.
+        rate: images a second (operations in the row of the peak).
+        spread: half of the distance from the fastest to the slowest round, as a share.
+        ratio: rate over that of the section's reference; None: it has none.
+        share: of the measured peak of matrix products, 0 to 1; None: not of matrix products.
+        memory: GiB; None: not measured.
+        waiting: share of the time without images; None: no whole run.
+    """
+
+    name: str
+    rate: float
+    spread: float
+    ratio: float | None = None
+    share: float | None = None
+    memory: float | None = None
+    waiting: float | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows that were measured in turn.
+
+    Attributes:
+        title: what they have in common.
+        reference: what their ratios are to; empty: nothing.
+        rows: at least one.
+    """
+
+    title: str
+    reference: str
+    rows: Sequence[Row]
+
+
+def machine(device: torch.device, threads: int) -> dict[str, Any]:
+    """Where and when it was measured."""
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "device": gpu or f"CPU ({_processor()}), {threads} of {usable_cores()} cores",
+        "python": platform.python_version(),
+        **{name: version(name) for name in _LIBRARIES},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def table(sections: Sequence[Section], about: Mapping[str, Any], command: str) -> str:
+    """Markdown, so that it can be read as it is and shown in a README."""
+    lines = [f"{about['date']}, {about['device']}, torch {about['torch']}: `{command}`"]
+    for section in sections:
+        columns = _columns(section)
+        lines += [
+            "",
+            f"| {section.title} | {' | '.join(columns)} |",
+            "|---" * (len(columns) + 1) + "|",
+        ]
+        for row in section.rows:
+            cells = [_cell(row, column) for column in columns.values()]
+            lines.append(f"| {row.name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _columns(section: Section) -> dict[str, str]:
+    """Heading and field of what the rows of a section know."""
+    headings = {
+        "images/s": "rate",
+        f"x {section.reference}": "ratio",
+        "share of peak": "share",
+        "memory": "memory",
+        "waiting for data": "waiting",
+    }
+    return {
+        heading: field
+        for heading, field in headings.items()
+        if any(getattr(row, field) is not None for row in section.rows)
+    }
+
+
+def _cell(row: Row, field: str) -> str:
+    value = getattr(row, field)
+    if value is None:
+        return ""
+    if field == "rate":
+        return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f} ± {row.spread:.0%}"
+    if field == "ratio":
+        return f"{value:.2f}"
+    return f"{value:.2f} GiB" if field == "memory" else f"{value:.1%}"
+
+
+def write(folder: Path, sections: Sequence[Section], about: Mapping[str, Any], command: str) -> str:
+    """Writes ``bench.md``, ``bench.json`` and ``bench.png``.
+
+    Returns:
+        The table.
+    """
+    text = table(sections, about, command)
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "command": command,
+        "machine": dict(about),
+        "sections": [asdict(section) for section in sections],
+    }
+    write_text(folder / "bench.json", json.dumps(record, indent=1) + "\n")
+    write_text(folder / "bench.md", text)
+    write_bytes(folder / "bench.png", _chart(sections, about))
+    return text
+
+
+def _chart(sections: Sequence[Section], about: Mapping[str, Any]) -> bytes:
+    """A panel a section, a bar a row; ours in blue."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # imports stay light
+    from matplotlib.figure import Figure
+
+    heights = [len(section.rows) + 1.2 for section in sections]
+    figure = Figure(figsize=(9, 0.8 + 0.32 * sum(heights)), dpi=130, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(sections), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, section in zip(panels, sections, strict=True):
+        names = [row.name for row in section.rows]
+        rates = [row.rate for row in section.rows]
+        colours = [_OURS if "ours" in name else _OTHERS for name in names]
+        bars = axes.barh(names, rates, color=colours, height=0.72)
+        labels = [_cell(row, "rate").split(" ±")[0] for row in section.rows]
+        axes.bar_label(bars, labels, padding=4, fontsize=8, color="#333333")
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1.14 * max(rates))
+        axes.set_title(f"{section.title}, images/s", loc="left", fontsize=9.5, fontweight="bold")
+        axes.tick_params(axis="y", length=0, labelsize=8.5)
+        axes.tick_params(axis="x", bottom=False, labelbottom=False)
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+    figure.suptitle(f"{about['device']}, torch {about['torch']}, {about['date']}", fontsize=8.5)
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()

@@ -1,0 +1,129 @@
+"""Training steps as the loop takes them, and the memory that they need."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pretrain.benching.peers import peer_step
+from pretrain.benching.timing import Work
+from pretrain.data.config import DataConfig
+from pretrain.data.synthetic import SyntheticConfig
+from pretrain.engine.launching import PRECISIONS as PRECISIONS
+from pretrain.engine.launching import RuntimeConfig
+from pretrain.engine.loop import LoopConfig
+from pretrain.engine.runtime import Runtime
+from pretrain.engine.signals import StopSignal
+from pretrain.engine.tracking import LogConfig
+from pretrain.models.mae import MAEConfig
+from pretrain.run import Run
+from pretrain.train import PretrainConfig, Pretraining
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+OURS = "ours"
+
+
+def pretrain_config(
+    folder: Path, model: MAEConfig, batch_size: int, runtime: RuntimeConfig
+) -> PretrainConfig:
+    """A run of stage one on as many drawn faces as one step takes."""
+    drawn = SyntheticConfig(count=batch_size, size=max(32, min(512, model.image_size)))
+    return PretrainConfig(
+        output_dir=str(folder),
+        pictures=1,
+        model=model,
+        data=DataConfig(synthetic=drawn, workers=0),
+        training=LoopConfig(global_batch_size=batch_size, epochs=1e6),
+        runtime=runtime,
+        log=LogConfig(trackers=()),
+    )
+
+
+def our_step(config: PretrainConfig) -> Work:
+    """A step of stage one."""
+    return step_of(Pretraining(config, Runtime(config.runtime), 1, StopSignal()))
+
+
+def step_of(run: Run[Any]) -> Work:
+    """The step that a run's loop takes, on the images of its first one."""
+    dataset, device = run.dataset, run.runtime.device
+    window = [dataset[run.order.share(0, 0, 1, 1)[0]].to(device)]
+    return lambda: run.loop.update(window)
+
+
+def all_steps(
+    folder: Path,
+    model: MAEConfig,
+    batch_size: int,
+    runtime: RuntimeConfig,
+    peers: tuple[str, ...],
+    compiled: bool,
+) -> dict[str, Work]:
+    """Our step and those of peers, eager and, where wanted, compiled."""
+    found = dict[str, Work]()
+    for compile_ in (False, True) if compiled else (False,):
+        way = "compiled" if compile_ else "eager"
+        for name in (OURS, *peers):
+            found[f"{name}, {way}"] = _step(
+                name, folder / f"{name}-{way}", model, batch_size, runtime, compile_
+            )
+    return found
+
+
+def _step(
+    name: str,
+    folder: Path,
+    model: MAEConfig,
+    batch_size: int,
+    runtime: RuntimeConfig,
+    compiled: bool,
+) -> Work:
+    runtime = replace(runtime, compile=compiled)
+    if name == OURS:
+        return our_step(pretrain_config(folder, model, batch_size, runtime))
+    device = Runtime(runtime).device
+    images = torch.randn(batch_size, 3, model.image_size, model.image_size, device=device)
+    return peer_step(name, model, images, DTYPES[runtime.precision], compiled=compiled)
+
+
+def memory_of_steps(
+    folder: Path,
+    model: MAEConfig,
+    batch_size: int,
+    runtime: RuntimeConfig,
+    peers: tuple[str, ...],
+) -> dict[str, float]:
+    """GiB that a process holds at most while it takes eager steps; each in a process of its own.
+
+    On a GPU its memory, else that of the process, less what it holds before the model is built.
+    """
+    context = multiprocessing.get_context("spawn")
+    found = {}
+    for name in (OURS, *peers):
+        arguments = (name, folder / f"{name}-memory", model, batch_size, runtime, False)
+        with context.Pool(1) as pool:
+            found[name] = pool.apply(_memory, arguments)
+    return found
+
+
+def _memory(name: str, *arguments: Any) -> float:
+    before = _held()
+    step = _step(name, *arguments)
+    for _ in range(2):
+        step()
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**30
+    return _held() - before
+
+
+def _held() -> float:
+    """GiB that the process has held at most."""
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
