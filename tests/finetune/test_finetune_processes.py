@@ -42,10 +42,20 @@ def test_two_processes_train_the_model_of_one(tmp_path: Path, kind: str) -> None
 
 
 @pytest.mark.distributed
-def test_two_processes_train_the_views_of_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "more", [(), ("--method.cotraining.teacher", "true", "--optim.ema_decay", 0.5)]
+)
+def test_two_processes_train_the_views_of_one(tmp_path: Path, more: tuple[object, ...]) -> None:
     shape = ("--method.views.size", "tiny", "--method.views.image_size", 32)
     views = ("--method", "CoTEX", *shape, "--method.views.patch_size", 8)
-    views = (*views, "--method.views.drop_path_rate", 0, "--method.cotraining.mask_ratio", 0.5)
+    views = (
+        *views,
+        "--method.views.drop_path_rate",
+        0,
+        "--method.cotraining.mask_ratio",
+        0.5,
+        *more,
+    )
     code, _, errors = run(*COMMAND, *views, "--output_dir", tmp_path / "one")
     assert code == 0, errors
     both = (*COMMAND, *views, "--output_dir", tmp_path / "two", "--training.micro_batch_size", 4)
