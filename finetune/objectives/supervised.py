@@ -125,7 +125,7 @@ class Supervised(TrainedModel):
 
     def sums(self, answer: Predictions, labels: LabelTensors) -> Tensor:
         """Weighted sums of the losses of an answer, [tasks]."""
-        found = list[Tensor]()
+        found: list[Tensor] = []
         for place, series in enumerate(("valence", "arousal")):
             if answer.valence_arousal is not None:
                 total, _ = ccc_loss(

@@ -151,6 +151,25 @@ def test_a_teacher_sees_the_whole_image_and_learns_nothing() -> None:
     assert all(p.grad is not None for p in trained.parameters())
 
 
+@pytest.mark.parametrize("views", [0, 2])
+def test_a_step_compiles_to_one_graph(views: int) -> None:
+    losses = LossConfig(action_unit_weights="none")
+    options = EMMAOptions(hidden=8, va_hidden=8, drop_path_rate=0.0, **SIZE)
+    method = EMMA(
+        model=options,
+        losses=losses,
+        views=views,
+        cotraining=CoTrainingConfig(mask_ratio=0.5, teacher=True),
+    )
+    trained, _ = method.objective(method.build().model, targets())
+    if views:
+        trained.learn_from(method.build().model)
+    batch = faces(masks=method.masks)[0, np.arange(6)]
+    expected = trained(batch)
+    trained.compile(fullgraph=True, dynamic=False, backend="eager")
+    torch.testing.assert_close(trained(batch), expected)
+
+
 def test_one_masked_view_agrees_with_its_teacher_alone() -> None:
     config = CoTrainingConfig(mask_ratio=0.5, teacher=True)
     method = cotex(cotraining=config)
