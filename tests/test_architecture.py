@@ -38,7 +38,7 @@ WITHOUT_TORCH = (
     *("submission/*.py", "postprocessing/*.py", "reporting/*.py", "describing/*.py"),
 )
 #: Modules beside them that stand on torch.
-WITH_TORCH = ("load.py", "save.py", "losses.py", "predict.py", "batches.py", "train.py")
+WITH_TORCH = ("bench.py", "load.py", "save.py", "losses.py", "predict.py", "batches.py", "train.py")
 #: A program that stands with its data; nothing imports it.
 PROGRAMS = {"contact_sheet.py": ("pretrain.data", "pretrain.engine", "pretrain.errors")}
 
