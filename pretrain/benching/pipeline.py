@@ -107,7 +107,7 @@ def stages(places: Mapping[str, Path], model: MAEConfig, seed: int) -> dict[str,
         "crop and resize, ours": _each(
             files, lambda _, at: apply_crop(pixels[at], crops[at], size)
         ),
-        "raw shards into a batch, no crop": _each(files, copy),
+        "raw shards into a batch, no crop, ours": _each(files, copy),
     }
     for form, place in places.items():
         found[f"ours from {form}"] = _batches(open_form(place), model, seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import platform
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,9 @@ from pretrain.files import write_bytes, write_text
 
 #: What a library's version may explain.
 _LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "pillow", "simplejpeg", "numpy")
+
+#: Rates further apart than this are drawn on a logarithmic scale.
+_WIDE = 30
 
 _OURS, _OTHERS = "#20639b", "#b8bec6"
 
@@ -148,7 +152,7 @@ def _chart(sections: Sequence[Section], about: Mapping[str, Any]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # imports stay light
     from matplotlib.figure import Figure
 
-    heights = [len(section.rows) + 1.2 for section in sections]
+    heights = [len(section.rows) + 1.5 for section in sections]
     figure = Figure(figsize=(9, 0.8 + 0.32 * sum(heights)), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(sections), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -160,10 +164,16 @@ def _chart(sections: Sequence[Section], about: Mapping[str, Any]) -> bytes:
         labels = [_cell(row, "rate").split(" ±")[0] for row in section.rows]
         axes.bar_label(bars, labels, padding=4, fontsize=8, color="#333333")
         axes.invert_yaxis()
-        axes.set_xlim(0, 1.14 * max(rates))
-        axes.set_title(f"{section.title}, images/s", loc="left", fontsize=9.5, fontweight="bold")
+        if max(rates) > _WIDE * min(rates):  # bars of length 0 would say nothing
+            axes.set_xscale("log")
+            axes.set_xlim(min(rates) / 4, 2.5 * max(rates))
+        else:
+            axes.set_xlim(0, 1.14 * max(rates))
+        scale = "images/s" if axes.get_xscale() == "linear" else "images/s, logarithmic"
+        title = textwrap.fill(f"{section.title}; {scale}", 76)
+        axes.set_title(title, loc="left", fontsize=9, fontweight="bold")
         axes.tick_params(axis="y", length=0, labelsize=8.5)
-        axes.tick_params(axis="x", bottom=False, labelbottom=False)
+        axes.tick_params(axis="x", which="both", bottom=False, labelbottom=False)
         axes.spines[["top", "right", "bottom"]].set_visible(False)
     figure.suptitle(f"{about['device']}, torch {about['torch']}, {about['date']}", fontsize=8.5)
     content = io.BytesIO()
