@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from finetune.objectives.cotraining import CoTrainingConfig
 from finetune.train import FinetuneConfig, Finetuning
 from finetune.training.config import HeldOutConfig, TrainDataConfig
 from pretrain.benching.flops import TRAINING, encoder_flops, matrix_product
-from pretrain.benching.report import Row, Section, machine, write
+from pretrain.benching.report import Row, Section, machine, open_folder, write
 from pretrain.benching.steps import DTYPES, step_of
 from pretrain.benching.timing import Timing, Work, in_turn
 from pretrain.data.synthetic import SyntheticConfig
@@ -94,6 +93,7 @@ def bench(config: BenchConfig, command: str) -> str:
     Raises:
         UserError: something the user can mend; its message is one line.
     """
+    out = open_folder(config.out)
     runtime = Runtime(config.runtime)
     device, shape = runtime.device, config.model.shape
     about = machine(device, torch.get_num_threads())
@@ -125,7 +125,7 @@ def bench(config: BenchConfig, command: str) -> str:
         ),
         _section(f"Prediction, {what}", predictions, seen, operations, config),
     ]
-    return write(Path(os.path.expanduser(config.out)), sections, about, command)
+    return write(out, sections, about, command)
 
 
 #: By name: (method, views, whether they are masked). Operations of heads are not counted.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import tempfile
@@ -15,7 +14,7 @@ import torch
 from pretrain.benching.flops import mae_flops, matrix_product
 from pretrain.benching.peers import PEERS
 from pretrain.benching.pipeline import BATCH, USUAL, stages, write_forms
-from pretrain.benching.report import Row, Section, machine, write
+from pretrain.benching.report import Row, Section, machine, open_folder, write
 from pretrain.benching.steps import DTYPES, OURS, all_steps, memory_of_steps
 from pretrain.benching.timing import Timing, in_turn
 from pretrain.benching.training import train_from
@@ -36,7 +35,7 @@ PEAK = "matrix products"
 
 @dataclass(frozen=True, kw_only=True)
 class BenchConfig:
-    """Measures training steps, the input pipeline and whole runs, in one run and in turn.
+    """Measures training steps and the input pipeline in turn, and whole runs one after the other.
 
     Attributes:
         parts: of step (a training step beside peers and the peak of matrix products), input (each
@@ -82,10 +81,17 @@ class BenchConfig:
                 raise ValueError(f"{name} {getattr(self, name)}, expected at least 1")
         if self.seconds < 0:
             raise ValueError(f"seconds {self.seconds}, expected at least 0")
-        if self.images < self.batch_size:
+        if {"input", "training"} & set(self.parts) and self.images < self.batch_size:
             raise ValueError(
                 f"images {self.images}, expected at least batch_size {self.batch_size}"
             )
+        if self.model.gradient_checkpointing or not self.model.normalise_target:
+            raise ValueError(
+                "model: got gradient_checkpointing true or normalise_target false,"
+                " expected neither: peers have no such option"
+            )
+        if self.runtime.precision == "fp16":
+            raise ValueError("runtime.precision fp16, expected fp32 or bf16: peers scale no loss")
         if self.runtime.compile:
             raise ValueError("runtime.compile true, expected compiled true: both are measured")
 
@@ -103,6 +109,7 @@ def bench(config: BenchConfig, command: str) -> str:
     Raises:
         UserError: something the user can mend; its message is one line.
     """
+    out = open_folder(config.out)
     runtime = Runtime(config.runtime)
     about = machine(runtime.device, torch.get_num_threads())
     sections = list[Section]()
@@ -117,7 +124,7 @@ def bench(config: BenchConfig, command: str) -> str:
             sections.append(_input(config, places))
         if "training" in config.parts:
             sections.append(_training(config, places, folder))
-    return write(Path(os.path.expanduser(config.out)), sections, about, command)
+    return write(out, sections, about, command)
 
 
 def _steps(config: BenchConfig, folder: Path, device: torch.device) -> Section:
@@ -177,7 +184,9 @@ def _input(config: BenchConfig, places: Mapping[str, Path]) -> Section:
 
 
 def _input_row(name: str, timing: Timing, usual: Timing) -> Row:
-    return Row(name, timing.rate(BATCH), timing.spread, ratio=usual.median / timing.median)
+    whole = name == USUAL or name.startswith("ours")  # a stage alone does less than the usual whole
+    ratio = usual.median / timing.median if whole else None
+    return Row(name, timing.rate(BATCH), timing.spread, ratio=ratio)
 
 
 def _training(config: BenchConfig, places: Mapping[str, Path], folder: Path) -> Section:
@@ -186,7 +195,7 @@ def _training(config: BenchConfig, places: Mapping[str, Path], folder: Path) -> 
         places, folder / "runs", config.model, config.batch_size, config.runtime, config.steps
     )
     rows = [
-        Row(f"ours from {form}", run.images_per_second, 0.0, waiting=run.waiting)
+        Row(f"ours from {form}", run.images_per_second, None, waiting=run.waiting)
         for form, run in runs.items()
     ]
     model = config.model

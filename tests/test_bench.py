@@ -69,6 +69,10 @@ def test_a_plain_restatement_learns_and_reads_its_loss() -> None:
     assert PlainMAE(SMALL)(torch.randn(2, 3, 32, 32)).shape == ()
 
 
+def test_one_round_has_no_spread() -> None:
+    assert Timing((2.0,)).spread is None
+
+
 def test_a_table_shows_what_is_known_and_no_empty_column() -> None:
     rows = [Row("ours, eager", 1234.4, 0.01, ratio=1.5), Row("plain, eager", 823.0, 0.0, ratio=1)]
     about = {"date": "today", "device": "CPU", "torch": "2"}
@@ -104,6 +108,8 @@ def test_everything_is_measured_and_written(tmp_path: Path) -> None:
         (("--peers", '["mine"]'), "peers 'mine', expected some of plain, hf"),
         (("--images", 8), "images 8, expected at least batch_size 32"),
         (("--rounds", 0), "rounds 0, expected at least 1"),
+        (("--model.gradient_checkpointing", "true"), "expected neither: peers have no such option"),
+        (("--out", "/dev/null/bench"), "out /dev/null/bench: Not a directory, expected a folder"),
     ],
 )
 def test_what_measures_nothing_is_refused(options: tuple[object, ...], message: str) -> None:

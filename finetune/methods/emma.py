@@ -52,6 +52,8 @@ class EMMA(Method):
             raise ValueError(f"views {self.views}, expected 0 or more")
         if self.views:
             check_masks(self.cotraining, self.views, self.model.shape.num_patches)
+        if self.cotraining.teacher and not self.views:
+            raise ValueError("cotraining.teacher true with views 0, expected views above 0")
         if self.cnn is None and self.model.va_input not in ("scores", "features"):
             raise ValueError(f"cnn null with va_input {self.model.va_input!r}, expected one")
         if self.cnn is not None and not self.model.reads_cnn:
@@ -89,7 +91,7 @@ class EMMA(Method):
     @property
     def has_teacher(self) -> bool:
         """See :class:`Method`."""
-        return self.views > 0 and self.cotraining.teacher
+        return self.cotraining.teacher
 
     def build(self) -> Built:
         """See :class:`Method`."""

@@ -1,7 +1,7 @@
 """What others do in a step, on the same shapes: a plain restatement, and Hugging Face's ViTMAE.
 
 Both take normalised float images, as their input pipelines make them, read the loss every step, as
-their training loops do, and use AdamW as it comes.
+their training loops do, compute the norm of the gradient, as ours does, and use AdamW as it comes.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def peer_step(
             found = forward(images)
         loss: Tensor = found if isinstance(found, Tensor) else found.loss
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
         optimizer.step()
         optimizer.zero_grad()
         return loss.item()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import platform
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 
 from pretrain.engine.cores import usable_cores
+from pretrain.errors import UserError
 from pretrain.files import write_bytes, write_text
 
 #: What a library's version may explain.
@@ -34,7 +36,8 @@ class Row:
     Attributes:
         name: what was measured.
         rate: images a second (operations in the row of the peak).
-        spread: half of the distance from the fastest to the slowest round, as a share.
+        spread: half of the distance from the fastest to the slowest round, as a share; None: there
+            was one.
         ratio: rate over that of the section's reference; None: it has none.
         share: of the measured peak of matrix products, 0 to 1; None: not of matrix products.
         memory: GiB; None: not measured.
@@ -43,7 +46,7 @@ class Row:
 
     name: str
     rate: float
-    spread: float
+    spread: float | None
     ratio: float | None = None
     share: float | None = None
     memory: float | None = None
@@ -122,10 +125,25 @@ def _cell(row: Row, field: str) -> str:
     if value is None:
         return ""
     if field == "rate":
-        return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f} ± {row.spread:.0%}"
+        rate = f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+        return rate if row.spread is None else f"{rate} ± {row.spread:.0%}"
     if field == "ratio":
         return f"{value:.2f}"
     return f"{value:.2f} GiB" if field == "memory" else f"{value:.1%}"
+
+
+def open_folder(out: str) -> Path:
+    """Makes the folder for the results: minutes later would be too late to refuse it.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    folder = Path(os.path.expanduser(out))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"out {folder}: {error.strerror}, expected a folder") from None
+    return folder
 
 
 def write(folder: Path, sections: Sequence[Section], about: Mapping[str, Any], command: str) -> str:
@@ -135,7 +153,6 @@ def write(folder: Path, sections: Sequence[Section], about: Mapping[str, Any], c
         The table.
     """
     text = table(sections, about, command)
-    folder.mkdir(parents=True, exist_ok=True)
     record = {
         "command": command,
         "machine": dict(about),

@@ -27,8 +27,10 @@ class Timing:
         return statistics.median(self.rounds)
 
     @property
-    def spread(self) -> float:
+    def spread(self) -> float | None:
         """Half of the distance from the fastest round to the slowest, as a share of the median."""
+        if len(self.rounds) < 2:
+            return None
         return (max(self.rounds) - min(self.rounds)) / 2 / self.median
 
     def rate(self, items: float) -> float:

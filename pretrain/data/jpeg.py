@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 _START = b"\xff\xd8\xff"
 
 #: A larger file is left to Pillow, which does not read all of it at once.
-_MAX_BYTES = 1 << 28
+_MAX_BYTES = 1 << 25
 
 #: Segments that need more than decoding: APP1 may turn the image (EXIF, XMP), APP14 names other
 #: colours than the usual ones.
 _SPECIAL = (0xE1, 0xEE)
 
 _START_OF_SCAN = 0xDA
+
+#: Markers without a length; what follows them would be taken for one. 0xFF is a fill byte.
+_BARE = (0x00, 0x01, *range(0xD0, 0xDA), 0xFF)
 
 
 def is_one(file: BinaryIO) -> bool:
@@ -30,6 +33,8 @@ def is_one(file: BinaryIO) -> bool:
 
 def decode_plain(data: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
     """Decodes a JPEG that is only that: grey or YCbCr, upright, whole.
+
+    Broken segments that no pixel depends on (JFIF, ICC) are not looked at; Pillow refuses some.
 
     Args:
         data: the file.
@@ -47,7 +52,7 @@ def decode_plain(data: bytes, max_pixels: int) -> NDArray[np.uint8] | None:
             return None
         # The slower transform and upsampling are Pillow's; the fast ones give other pixels.
         return simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False)  # type: ignore[no-any-return]
-    except ValueError:  # broken, or merely odd: it is strict
+    except (ValueError, KeyError):  # broken, or merely odd (4:4:1 is a KeyError): it is strict
         return None
 
 
@@ -56,7 +61,7 @@ def _scan_of_plain(data: bytes) -> int | None:
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if marker in _SPECIAL:
+        if marker in _SPECIAL or marker in _BARE or length < 2:
             return None
         at += 2 + length
         if marker == _START_OF_SCAN:

@@ -72,6 +72,21 @@ def test_what_is_more_than_plain_is_left_to_pillow(data):
     assert plain(data) is None
 
 
+def test_a_sampling_that_the_library_has_no_name_for_is_left_to_pillow():
+    data = encoded(Image.fromarray(PIXELS), subsampling=0)
+    frame = data.index(b"\xff\xc0")
+    data = bytearray(data)
+    assert data[frame + 11] == 0x11
+    data[frame + 11] = 0x14  # luma four times as high as chroma
+    assert plain(bytes(data)) is None
+
+
+def test_a_fill_byte_hides_no_segment():
+    plainly = encoded(Image.fromarray(PIXELS))
+    assert plain(plainly[:2] + b"\xff" + plainly[2:]) is None
+    assert plain(plainly[:2] + b"\xff\x01" + plainly[2:]) is None
+
+
 def test_large_ones_are_not_decoded():
     data = encoded(Image.fromarray(PIXELS))
     assert plain(data, 2000) is not None

@@ -159,7 +159,7 @@ def test_a_step_compiles_to_one_graph(views: int) -> None:
         model=options,
         losses=losses,
         views=views,
-        cotraining=CoTrainingConfig(mask_ratio=0.5, teacher=True),
+        cotraining=CoTrainingConfig(mask_ratio=0.5, teacher=views > 0),
     )
     trained, _ = method.objective(method.build().model, targets())
     if views:
@@ -251,6 +251,11 @@ def test_a_teacher_of_summed_logits_is_refused() -> None:
     views = CoTEXConfig(combine="sum", **SIZE)
     with pytest.raises(ValueError, match=r"cotraining\.teacher with views\.combine 'sum'"):
         cotex(views=views, cotraining=CoTrainingConfig(teacher=True))
+
+
+def test_a_teacher_without_views_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"cotraining\.teacher true with views 0"):
+        EMMA(cotraining=CoTrainingConfig(teacher=True))
 
 
 def test_encoders_are_one_for_all_or_one_each() -> None:
