@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
 
 from pretrain.data.config import DataConfig
@@ -63,7 +63,8 @@ def train_from(
             log=LogConfig(every_steps=steps, trackers=()),
         )
         config = replace(config, optim=replace(config.optim, warmup_epochs=0))
-        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        # A file, not a buffer: a stop signal is announced on its descriptor.
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
             pretrain(config)
         last = read_metrics(output)[-1]
         found[form] = WholeRun(last["images_per_second"], last["waiting"])
