@@ -19,10 +19,10 @@ from finetune.models.emma import EMMAOptions
 from finetune.objectives.cotraining import CoTrainingConfig
 from finetune.train import FinetuneConfig, Finetuning
 from finetune.training.config import HeldOutConfig, TrainDataConfig
-from pretrain.benching.flops import TRAINING, encoder_flops, matrix_product
-from pretrain.benching.report import Row, Section, machine, open_folder, write
+from pretrain.benching.flops import PEAK, TRAINING, encoder_flops, matrix_product
+from pretrain.benching.report import Row, Section, machine, write
 from pretrain.benching.steps import DTYPES, step_of
-from pretrain.benching.timing import Timing, Work, in_turn
+from pretrain.benching.timing import Timing, TurnsConfig, Work, in_turn
 from pretrain.data.synthetic import SyntheticConfig
 from pretrain.engine.config import parse_config
 from pretrain.engine.launching import RuntimeConfig
@@ -31,45 +31,34 @@ from pretrain.engine.runtime import Runtime
 from pretrain.engine.signals import StopSignal
 from pretrain.engine.tracking import LogConfig
 from pretrain.errors import exit_code
+from pretrain.files import make_folder
 from pretrain.models.masking import visible_count
 
 PROGRAM = "python -m finetune.bench"
-
-_PEAK = "matrix products"
 
 #: What the others are compared with.
 _WHOLE = "one view of the whole face"
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchConfig:
+class BenchConfig(TurnsConfig):
     """Measures steps of fine-tuning and co-training, and predictions, in turn, on drawn faces.
 
     Attributes:
         model: the ViT of all of them, and EMMA's heads.
         mask_ratio: of the masked views, inside (0, 1).
-        batch_size: images a step.
-        rounds: how often each measurement has its turn.
-        seconds: least length of a turn.
         runtime: precision, threads, compiled or not.
         out: folder for bench.md, bench.json and bench.png.
     """
 
     model: EMMAOptions = field(default_factory=EMMAOptions)
     mask_ratio: float = 0.75
-    batch_size: int = 32
-    rounds: int = 5
-    seconds: float = 2.0
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     out: str = "runs/bench_finetune"
 
     def __post_init__(self) -> None:
         """Refuses numbers that measure nothing, and masks that leave nothing."""
-        for name in ("batch_size", "rounds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}, expected at least 1")
-        if self.seconds < 0:
-            raise ValueError(f"seconds {self.seconds}, expected at least 0")
+        super().__post_init__()
         if not 0 < self.mask_ratio < 1:
             raise ValueError(f"mask_ratio {self.mask_ratio}, expected inside (0, 1)")
         if self.model.va_input not in ("scores", "features"):
@@ -93,7 +82,7 @@ def bench(config: BenchConfig, command: str) -> str:
     Raises:
         UserError: something the user can mend; its message is one line.
     """
-    out = open_folder(config.out)
+    out = make_folder(config.out)
     runtime = Runtime(config.runtime)
     device, shape = runtime.device, config.model.shape
     about = machine(device, torch.get_num_threads())
@@ -111,11 +100,10 @@ def bench(config: BenchConfig, command: str) -> str:
             )
             for place, (name, system) in enumerate(_SYSTEMS)
         }
-        works = {_PEAK: product} | {name: step_of(run) for name, run in runs.items()}
+        works = {PEAK: product} | {name: step_of(run) for name, run in runs.items()}
         answers = {name: _prediction(run, config) for name, run in runs.items() if name in _ASKED}
-        options = {"rounds": config.rounds, "seconds": config.seconds, "device": device}
-        steps = in_turn(works, **options)  # type: ignore[arg-type]
-        predictions = in_turn({_PEAK: product} | answers, **options)  # type: ignore[arg-type]
+        steps = in_turn(works, config, device)
+        predictions = in_turn({PEAK: product} | answers, config, device)
     what = f"ViT-{config.model.size}/{shape.patch_size} at {shape.image_size} px, batch"
     what += f" {config.batch_size}, {config.runtime.precision}"
     training = {name: TRAINING * flops for name, flops in seen.items()}
@@ -196,7 +184,7 @@ def _section(
     operations: float,
     config: BenchConfig,
 ) -> Section:
-    peak, reference = times[_PEAK].rate(operations), times[_WHOLE]
+    peak, reference = times[PEAK].rate(operations), times[_WHOLE]
     rows = [
         Row(
             name,
@@ -206,7 +194,7 @@ def _section(
             share=rate * flops[name] / peak,
         )
         for name, timing in times.items()
-        if name != _PEAK
+        if name != PEAK
     ]
     return Section(f"{title}, peak {peak / 1e12:.3g} TFLOP/s", _WHOLE, rows)
 

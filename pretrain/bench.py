@@ -11,17 +11,18 @@ from pathlib import Path
 
 import torch
 
-from pretrain.benching.flops import mae_flops, matrix_product
+from pretrain.benching.flops import PEAK, mae_flops, matrix_product
 from pretrain.benching.peers import PEERS
 from pretrain.benching.pipeline import BATCH, USUAL, stages, write_forms
-from pretrain.benching.report import Row, Section, machine, open_folder, write
+from pretrain.benching.report import Row, Section, machine, write
 from pretrain.benching.steps import DTYPES, OURS, all_steps, memory_of_steps
-from pretrain.benching.timing import Timing, in_turn
+from pretrain.benching.timing import Timing, TurnsConfig, in_turn
 from pretrain.benching.training import train_from
 from pretrain.engine.config import parse_config
 from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.runtime import Runtime
 from pretrain.errors import exit_code
+from pretrain.files import make_folder
 from pretrain.models.mae import MAEConfig
 
 PROGRAM = "python -m pretrain.bench"
@@ -29,12 +30,9 @@ PROGRAM = "python -m pretrain.bench"
 #: What can be measured.
 PARTS = ("step", "input", "training")
 
-#: The row of the machine's peak.
-PEAK = "matrix products"
-
 
 @dataclass(frozen=True, kw_only=True)
-class BenchConfig:
+class BenchConfig(TurnsConfig):
     """Measures training steps and the input pipeline in turn, and whole runs one after the other.
 
     Attributes:
@@ -46,11 +44,8 @@ class BenchConfig:
         compiled: measure compiled steps as well.
         memory: measure the memory of a step as well, each in a process of its own.
         model: the masked autoencoder.
-        batch_size: images a step.
         images: drawn faces that are written for input and training.
         steps: of each whole run, and as many before them that do not count.
-        rounds: how often each measurement has its turn.
-        seconds: least length of a turn.
         runtime: precision, threads.
         out: folder for bench.md, bench.json and bench.png.
     """
@@ -60,27 +55,23 @@ class BenchConfig:
     compiled: bool = True
     memory: bool = True
     model: MAEConfig = field(default_factory=MAEConfig)
-    batch_size: int = 32
     images: int = 512
     steps: int = 20
-    rounds: int = 5
-    seconds: float = 2.0
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     out: str = "runs/bench"
 
     def __post_init__(self) -> None:
         """Refuses unknown parts and peers, and numbers that measure nothing."""
+        super().__post_init__()
         for name, known in (("parts", PARTS), ("peers", PEERS)):
             for value in getattr(self, name):
                 if value not in known:
                     raise ValueError(f"{name} {value!r}, expected some of {', '.join(known)}")
         if not self.parts:
             raise ValueError(f"parts (), expected some of {', '.join(PARTS)}")
-        for name in ("batch_size", "images", "steps", "rounds"):
+        for name in ("images", "steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}, expected at least 1")
-        if self.seconds < 0:
-            raise ValueError(f"seconds {self.seconds}, expected at least 0")
         if {"input", "training"} & set(self.parts) and self.images < self.batch_size:
             raise ValueError(
                 f"images {self.images}, expected at least batch_size {self.batch_size}"
@@ -109,7 +100,7 @@ def bench(config: BenchConfig, command: str) -> str:
     Raises:
         UserError: something the user can mend; its message is one line.
     """
-    out = open_folder(config.out)
+    out = make_folder(config.out)
     runtime = Runtime(config.runtime)
     about = machine(runtime.device, torch.get_num_threads())
     sections = list[Section]()
@@ -139,7 +130,7 @@ def _steps(config: BenchConfig, folder: Path, device: torch.device) -> Section:
         folder, model, config.batch_size, config.runtime, config.peers, config.compiled
     )
     _say(f"timing {', '.join(works)}")
-    times = in_turn(works, rounds=config.rounds, seconds=config.seconds, device=device)
+    times = in_turn(works, config, device)
     peak = times.pop(PEAK).rate(operations)
     flops = mae_flops(model)
     fastest = max(
@@ -172,8 +163,7 @@ def _input(config: BenchConfig, places: Mapping[str, Path]) -> Section:
     torch.set_num_threads(1)
     try:
         works = stages(places, config.model, seed=0)
-        cpu = torch.device("cpu")
-        times = in_turn(works, rounds=config.rounds, seconds=config.seconds, device=cpu)
+        times = in_turn(works, config, torch.device("cpu"))
     finally:
         torch.set_num_threads(threads)
     return Section(

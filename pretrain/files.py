@@ -38,6 +38,20 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise WriteError(f"{path}: cannot write: {error.strerror}") from None
 
 
+def make_folder(out: str) -> Path:
+    """Makes the folder for results: after minutes of work it would be too late to refuse it.
+
+    Raises:
+        WriteError: it cannot be made.
+    """
+    folder = Path(os.path.expanduser(out))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"out {folder}: {error.strerror}, expected a folder") from None
+    return folder
+
+
 def check_out(out: Path, read: Iterable[Path], below: Path | None = None) -> None:
     """Refuses a place for a result, before the work that it would be the result of.
 

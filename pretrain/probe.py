@@ -11,7 +11,7 @@ import torch
 
 from pretrain.engine.config import parse_config
 from pretrain.errors import UserError, exit_code
-from pretrain.files import write_text
+from pretrain.files import make_folder, write_text
 from pretrain.probing.config import ProbeConfig
 from pretrain.probing.encoders import open_frozen
 from pretrain.probing.images import ProbedImages, Scores
@@ -54,7 +54,7 @@ def probe(config: ProgramConfig) -> str:
     Raises:
         UserError: something the user can mend; its message is one line.
     """
-    folder = None if config.out is None else _folder(config.out)
+    folder = None if config.out is None else make_folder(config.out)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trained, fresh = open_frozen(config.encoder, config.seed)
     images = ProbedImages(config)
@@ -71,16 +71,6 @@ def probe(config: ProgramConfig) -> str:
         write_records(folder, [record(scores, 0, 0.0, images.identity)])
         write_text(folder / "probe.txt", f"{text}\n")
     return text
-
-
-def _folder(out: str) -> Path:
-    """Makes the folder for the results: minutes later would be too late to refuse it."""
-    folder = Path(os.path.expanduser(out))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"out {folder}: {error.strerror}, expected a folder") from None
-    return folder
 
 
 def _pretraining_saw(encoder: str, images: ProbedImages) -> str:

@@ -1,7 +1,7 @@
 """How many floating-point operations a training step takes, and how many the machine can do.
 
-Two operations a multiply-add; matrix products alone (linear layers, attention), which are all but a
-per mille; the backward pass takes twice the forward one. Recomputed activations do not count.
+Two operations a multiply-add; matrix products alone (linear layers, attention); the backward pass
+takes twice the forward one. Recomputed activations do not count.
 
 Shapes: N patches, V visible, M masked, T tokens, P patch size, D encoder width, E decoder width.
 """
@@ -18,12 +18,14 @@ from pretrain.models.vit import ViTShape
 #: A training step is one forward and, of twice its cost, one backward pass.
 TRAINING = 3
 
+#: What :func:`matrix_product` is called among works.
+PEAK = "matrix products"
+
 
 def mae_flops(config: MAEConfig) -> float:
     """Operations of a training step an image, of the masked autoencoder as it is computed here.
 
-    Only visible patches are embedded and only masked ones predicted; the usual order takes up to
-    2 % more.
+    Only visible patches are embedded and only masked ones predicted: the usual order takes more.
     """
     shape, decoder = config.encoder_shape, config.decoder
     patches, pixels = shape.num_patches, 3 * shape.patch_size**2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -13,14 +13,15 @@ from PIL import Image
 from torchvision import transforms
 
 from pretrain.benching.timing import Work
+from pretrain.data.config import SourceConfig
 from pretrain.data.images import decode
 from pretrain.data.loader import MaskedImages
+from pretrain.data.opening import open_source
 from pretrain.data.packing.format import PackSettings
 from pretrain.data.packing.pack import pack
-from pretrain.data.shards import ShardSource
-from pretrain.data.sources import FolderSource, Source
+from pretrain.data.sources import Source
 from pretrain.data.synthetic import SyntheticConfig, SyntheticFaces
-from pretrain.data.transforms import AugmentationConfig, apply_crop, random_crop
+from pretrain.data.transforms import CROP_DRAWS, AugmentationConfig, apply_crop, random_crop
 from pretrain.models.mae import MAEConfig
 
 #: Pixels a side and quality of the JPEGs, as collections of cropped faces are often kept.
@@ -55,15 +56,9 @@ def write_forms(folder: Path, count: int, image_size: int) -> dict[str, Path]:
     raw = replace(kept, format="raw", fit="squash", size=image_size)
     for form, settings in (("JPEG shards", kept), ("raw shards", raw)):
         places[form] = folder / settings.format
-        source = FolderSource(jpegs)
         options = {"origin": "drawn faces", "workers": 1, "progress": lambda done: None}
-        pack(source, places[form], settings, **options)  # type: ignore[arg-type]
+        pack(_open(jpegs), places[form], settings, **options)  # type: ignore[arg-type]
     return places
-
-
-def open_form(place: Path) -> Source:
-    """The images of :func:`write_forms` in one of their forms."""
-    return FolderSource(place) if place.name == "files" else ShardSource(place)
 
 
 def stages(places: Mapping[str, Path], model: MAEConfig, seed: int) -> dict[str, Work]:
@@ -76,11 +71,11 @@ def stages(places: Mapping[str, Path], model: MAEConfig, seed: int) -> dict[str,
     """
     size = model.image_size
     files = sorted(places["JPEG folder"].iterdir())
-    contents = [file.read_bytes() for file in files]
+    count, contents = len(files), [file.read_bytes() for file in files]
     pixels = [decode(data, "x") for data in contents]
-    draws = np.random.default_rng(seed).random((len(files), 5))
+    draws = np.random.default_rng(seed).random((count, CROP_DRAWS))
     crops = [random_crop(numbers, 1.0, AugmentationConfig()) for numbers in draws]
-    raw = open_form(places["raw shards"])
+    raw = _open(places["raw shards"])
     into = np.empty((BATCH, size, size, 3), np.uint8)
     usual = transforms.Compose(
         [
@@ -101,21 +96,26 @@ def stages(places: Mapping[str, Path], model: MAEConfig, seed: int) -> dict[str,
         into[slot] = raw.image(index)
 
     found = {
-        USUAL: _each(files, lambda _, at: usual(by_pillow(files[at].read_bytes()))),
-        "decode, PIL": _each(files, lambda _, at: by_pillow(contents[at]).load()),
-        "decode, ours": _each(files, lambda _, at: decode(contents[at], "x")),
+        USUAL: _each(count, lambda _, at: usual(by_pillow(files[at].read_bytes()))),
+        "decode, PIL": _each(count, lambda _, at: by_pillow(contents[at]).load()),
+        "decode, ours": _each(count, lambda _, at: decode(contents[at], "x")),
         "crop and resize, ours": _each(
-            files, lambda _, at: apply_crop(pixels[at], crops[at], size)
+            count, lambda _, at: apply_crop(pixels[at], crops[at], size)
         ),
-        "raw shards into a batch, no crop, ours": _each(files, copy),
+        "raw shards into a batch, no crop, ours": _each(count, copy),
     }
     for form, place in places.items():
-        found[f"ours from {form}"] = _batches(open_form(place), model, seed)
+        found[f"ours from {form}"] = _batches(_open(place), model, seed)
     return found
 
 
-def _each(files: list[Path], work) -> Work:  # type: ignore[no-untyped-def]
-    places = cycle(range(len(files)))
+def _open(place: Path) -> Source:
+    return open_source(SourceConfig(source=str(place)))
+
+
+def _each(count: int, work: Callable[[int, int], object]) -> Work:
+    """A batch of calls, each with its place in the batch and that of an image."""
+    places = cycle(range(count))
 
     def batch() -> None:
         for slot in range(BATCH):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import platform
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,6 @@ from typing import Any
 import torch
 
 from pretrain.engine.cores import usable_cores
-from pretrain.errors import UserError
 from pretrain.files import write_bytes, write_text
 
 #: What a library's version may explain.
@@ -130,20 +128,6 @@ def _cell(row: Row, field: str) -> str:
     if field == "ratio":
         return f"{value:.2f}"
     return f"{value:.2f} GiB" if field == "memory" else f"{value:.1%}"
-
-
-def open_folder(out: str) -> Path:
-    """Makes the folder for the results: minutes later would be too late to refuse it.
-
-    Raises:
-        UserError: it cannot be made.
-    """
-    folder = Path(os.path.expanduser(out))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"out {folder}: {error.strerror}, expected a folder") from None
-    return folder
 
 
 def write(folder: Path, sections: Sequence[Section], about: Mapping[str, Any], command: str) -> str:

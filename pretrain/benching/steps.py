@@ -15,7 +15,6 @@ from pretrain.benching.peers import peer_step
 from pretrain.benching.timing import Work
 from pretrain.data.config import DataConfig
 from pretrain.data.synthetic import SyntheticConfig
-from pretrain.engine.launching import PRECISIONS as PRECISIONS
 from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.loop import LoopConfig
 from pretrain.engine.runtime import Runtime
@@ -30,12 +29,10 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 OURS = "ours"
 
 
-def pretrain_config(
-    folder: Path, model: MAEConfig, batch_size: int, runtime: RuntimeConfig
-) -> PretrainConfig:
-    """A run of stage one on as many drawn faces as one step takes."""
+def _our_step(folder: Path, model: MAEConfig, batch_size: int, runtime: RuntimeConfig) -> Work:
+    """A step of stage one, of a run on as many drawn faces as it takes."""
     drawn = SyntheticConfig(count=batch_size, size=max(32, min(512, model.image_size)))
-    return PretrainConfig(
+    config = PretrainConfig(
         output_dir=str(folder),
         pictures=1,
         model=model,
@@ -44,11 +41,7 @@ def pretrain_config(
         runtime=runtime,
         log=LogConfig(trackers=()),
     )
-
-
-def our_step(config: PretrainConfig) -> Work:
-    """A step of stage one."""
-    return step_of(Pretraining(config, Runtime(config.runtime), 1, StopSignal()))
+    return step_of(Pretraining(config, Runtime(runtime), 1, StopSignal()))
 
 
 def step_of(run: Run[Any]) -> Work:
@@ -87,7 +80,7 @@ def _step(
 ) -> Work:
     runtime = replace(runtime, compile=compiled)
     if name == OURS:
-        return our_step(pretrain_config(folder, model, batch_size, runtime))
+        return _our_step(folder, model, batch_size, runtime)
     device = Runtime(runtime).device
     images = torch.randn(batch_size, 3, model.image_size, model.image_size, device=device)
     return peer_step(name, model, images, DTYPES[runtime.precision], compiled=compiled)

@@ -15,6 +15,29 @@ Work = Callable[[], object]
 _WARM_UP = 2
 
 
+@dataclass(frozen=True, kw_only=True)
+class TurnsConfig:
+    """What is timed alike everywhere.
+
+    Attributes:
+        batch_size: images a step.
+        rounds: how often each measurement has its turn.
+        seconds: least length of a turn.
+    """
+
+    batch_size: int = 32
+    rounds: int = 5
+    seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that measure nothing."""
+        for name in ("batch_size", "rounds"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}, expected at least 1")
+        if self.seconds < 0:
+            raise ValueError(f"seconds {self.seconds}, expected at least 0")
+
+
 @dataclass(frozen=True)
 class Timing:
     """Seconds that one call took, round by round."""
@@ -39,23 +62,22 @@ class Timing:
 
 
 def in_turn(
-    works: Mapping[str, Work], *, rounds: int, seconds: float, device: torch.device
+    works: Mapping[str, Work], config: TurnsConfig, device: torch.device
 ) -> dict[str, Timing]:
     """Times works A, B, C, A, B, C, ...
 
     Args:
-        works: by name.
-        rounds: how often each has its turn.
-        seconds: least length of a turn; short works are called more often in it.
+        works: by name; short ones are called more often in a turn.
+        config: how many turns, and how long.
         device: waited for before the clock is read.
     """
     calls = {}
     for name, work in works.items():
         for _ in range(_WARM_UP):
             work()
-        calls[name] = max(1, round(seconds / max(_seconds(work, 1, device), 1e-9)))
+        calls[name] = max(1, round(config.seconds / max(_seconds(work, 1, device), 1e-9)))
     found: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
+    for _ in range(config.rounds):
         for name, work in works.items():
             found[name].append(_seconds(work, calls[name], device))
     return {name: Timing(tuple(times)) for name, times in found.items()}

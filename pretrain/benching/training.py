@@ -48,9 +48,9 @@ def train_from(
         steps: of each run, and as many before them that do not count.
     """
     found = {}
+    images = len(list(places["JPEG folder"].iterdir()))
     for form, place in places.items():
         output = folder / place.name
-        images = len(list((places["JPEG folder"]).iterdir()))
         config = PretrainConfig(
             output_dir=str(output),
             pictures=1,

@@ -1,4 +1,4 @@
-"""Plain JPEGs through libjpeg-turbo itself: the pixels of Pillow, in less than half its time."""
+"""Plain JPEGs through libjpeg-turbo itself: the pixels of Pillow, sooner."""
 
 from __future__ import annotations
 
