@@ -15,7 +15,7 @@ from pretrain.benching.flops import PEAK, mae_flops, matrix_product
 from pretrain.benching.peers import PEERS
 from pretrain.benching.pipeline import BATCH, USUAL, stages, write_forms
 from pretrain.benching.report import Row, Section, machine, write
-from pretrain.benching.steps import DTYPES, OURS, all_steps, memory_of_steps
+from pretrain.benching.steps import DTYPES, FAST, OURS, all_steps, fast_model, memory_of_steps
 from pretrain.benching.timing import Timing, TurnsConfig, in_turn
 from pretrain.benching.training import train_from
 from pretrain.engine.config import parse_config
@@ -36,7 +36,8 @@ class BenchConfig(TurnsConfig):
     """Measures training steps and the input pipeline in turn, and whole runs one after the other.
 
     Attributes:
-        parts: of step (a training step beside peers and the peak of matrix products), input (each
+        parts: of step (a training step, with the given and with the fast decoder, beside peers and
+            the peak of matrix products), input (each
             stage of the input pipeline on one core, beside the usual one), training (whole runs
             from each form of the images).
         peers: of plain (a restatement in the paper's order) and hf (Hugging Face's ViTMAE; needs
@@ -76,10 +77,15 @@ class BenchConfig(TurnsConfig):
             raise ValueError(
                 f"images {self.images}, expected at least batch_size {self.batch_size}"
             )
-        if self.model.gradient_checkpointing or not self.model.normalise_target:
+        model = self.model
+        if (
+            model.gradient_checkpointing
+            or not model.normalise_target
+            or model.decoder.predicted_share < 1
+        ):
             raise ValueError(
-                "model: got gradient_checkpointing true or normalise_target false,"
-                " expected neither: peers have no such option"
+                "model: got gradient_checkpointing true, normalise_target false or a"
+                " predicted_share below 1, expected neither: peers have no such option"
             )
         if self.runtime.precision == "fp16":
             raise ValueError("runtime.precision fp16, expected fp32 or bf16: peers scale no loss")
@@ -132,7 +138,7 @@ def _steps(config: BenchConfig, folder: Path, device: torch.device) -> Section:
     _say(f"timing {', '.join(works)}")
     times = in_turn(works, config, device)
     peak = times.pop(PEAK).rate(operations)
-    flops = mae_flops(model)
+    flops, fast_flops = mae_flops(model), mae_flops(fast_model(model))
     fastest = max(
         (name for name in times if not name.startswith(OURS) and name.endswith("eager")),
         key=lambda name: times[name].rate(1),
@@ -144,14 +150,15 @@ def _steps(config: BenchConfig, folder: Path, device: torch.device) -> Section:
             rate := timing.rate(config.batch_size),
             timing.spread,
             ratio=rate / times[fastest].rate(config.batch_size) if fastest else None,
-            share=rate * flops / peak,
+            share=rate * (fast_flops if name.startswith(FAST) else flops) / peak,
             memory=memory.get(name.partition(",")[0]) if name.endswith("eager") else None,
         )
         for name, timing in times.items()
     ]
     title = (
         f"Training step, ViT-{model.size}/{model.patch_size} at {model.image_size} px, batch"
-        f" {config.batch_size}, {config.runtime.precision}, {flops / 1e9:.3g} GFLOP an image, peak"
+        f" {config.batch_size}, {config.runtime.precision}, {flops / 1e9:.3g} GFLOP an image"
+        f" ({fast_flops / 1e9:.3g} fast), peak"
         f" {peak / 1e12:.3g} TFLOP/s"
     )
     return Section(title, fastest, rows)

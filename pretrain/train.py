@@ -60,12 +60,12 @@ class MaskedReconstruction:
 
     tasks = ("reconstruction",)
 
-    def __init__(self, config: MAEConfig, visible: int) -> None:
-        self._masked = config.encoder_shape.num_patches - visible
+    def __init__(self, config: MAEConfig) -> None:
+        self._predicted = config.predicted_count
 
     def counts(self, batch: Batch) -> Tensor:
-        """Masked patches of the batch."""
-        return torch.tensor([len(batch.images) * self._masked], device=batch.images.device)
+        """Predicted patches of the batch."""
+        return torch.tensor([len(batch.images) * self._predicted], device=batch.images.device)
 
     def sums(self, model: nn.Module, batch: Batch) -> Tensor:
         """Sum of their mean squared errors."""
@@ -138,7 +138,7 @@ class Pretraining(Run[PretrainConfig]):
 
     def objective(self) -> MaskedReconstruction:
         """See :class:`Run`."""
-        return MaskedReconstruction(self.config.model, self.model.visible)
+        return MaskedReconstruction(self.config.model)
 
     def defining_fields(self) -> dict[str, Any]:
         """Config fields, without the sections of unused sources, and the weights of a mixture."""

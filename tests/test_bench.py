@@ -1,6 +1,7 @@
 """The bench: what it counts, how it takes turns, and that it runs. No time is asserted."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from pretrain.benching.flops import TRAINING, encoder_flops, mae_flops, matrix_product
 from pretrain.benching.peers import PlainMAE, peer_step
 from pretrain.benching.report import Row, Section, table
+from pretrain.benching.steps import fast_model
 from pretrain.benching.timing import Timing, TurnsConfig, in_turn
+from pretrain.engine.config import parse_config
 from pretrain.models.mae import DecoderConfig, MAEConfig, MaskedAutoencoder
+from pretrain.train import PretrainConfig
 
 CPU = torch.device("cpu")
 SMALL = MAEConfig(
@@ -24,21 +28,28 @@ SMALL = MAEConfig(
 )
 
 
-def test_the_operations_are_those_that_torch_counts() -> None:
-    model = MaskedAutoencoder(SMALL)
+@pytest.mark.parametrize("config", [SMALL, fast_model(SMALL)], ids=["all", "fast"])
+def test_the_operations_are_those_that_torch_counts(config: MAEConfig) -> None:
+    model = MaskedAutoencoder(config)
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     # The counter does not see into the fused attention of a CPU.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model(images, torch.rand(2, 16))
-    assert counter.get_total_flops() == pytest.approx(2 * mae_flops(SMALL) / TRAINING, rel=1e-6)
+    assert counter.get_total_flops() == pytest.approx(2 * mae_flops(config) / TRAINING, rel=1e-6)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model.encoder(images)
-    expected = 2 * encoder_flops(SMALL.encoder_shape, 16)
+    expected = 2 * encoder_flops(config.encoder_shape, 16)
     assert counter.get_total_flops() == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_operations_of_the_published_model_are_the_published_ones() -> None:
     assert mae_flops(MAEConfig()) == pytest.approx(58.7e9, rel=0.02)  # ViT-B, decoder 512 x 8
+
+
+def test_the_fast_decoder_is_that_of_its_config() -> None:
+    config = parse_config(PretrainConfig, ["--config", "configs/pretrain/fast.yaml"], "program")
+    assert config.model == fast_model(replace(config.model, decoder=DecoderConfig()))
+    assert mae_flops(config.model) < mae_flops(MAEConfig()) / 1.6
 
 
 def test_a_matrix_product_is_what_it_is_counted_as() -> None:
@@ -94,7 +105,7 @@ def test_everything_is_measured_and_written(tmp_path: Path) -> None:
     assert output.strip() == (tmp_path / "bench.md").read_text().strip()
     record = json.loads((tmp_path / "bench.json").read_text())
     names = [[row["name"] for row in section["rows"]] for section in record["sections"]]
-    assert names[0] == ["ours, eager", "plain, eager"]
+    assert names[0] == ["ours, eager", "ours fast, eager", "plain, eager"]
     forms = ["ours from JPEG folder", "ours from JPEG shards", "ours from raw shards"]
     assert names[1][-3:] == names[2] == forms
     assert all(row["memory"] > 0 for row in record["sections"][0]["rows"])

@@ -12,7 +12,6 @@ import torch
 
 from pretrain.benching.timing import Work
 from pretrain.models.mae import MAEConfig
-from pretrain.models.masking import visible_count
 from pretrain.models.vit import ViTShape
 
 #: A training step is one forward and, of twice its cost, one backward pass.
@@ -28,12 +27,12 @@ def mae_flops(config: MAEConfig) -> float:
     Only visible patches are embedded and only masked ones predicted: the usual order takes more.
     """
     shape, decoder = config.encoder_shape, config.decoder
-    patches, pixels = shape.num_patches, 3 * shape.patch_size**2
-    seen = visible_count(patches, config.mask_ratio)
+    pixels = 3 * shape.patch_size**2
+    seen, predicted = config.visible_count, config.predicted_count
     forward = encoder_flops(shape, seen)
     forward += 2 * (1 + seen) * shape.embed_dim * decoder.embed_dim
-    forward += decoder.depth * _block(1 + patches, decoder.embed_dim)
-    forward += 2 * (patches - seen) * decoder.embed_dim * pixels
+    forward += decoder.depth * _block(1 + seen + predicted, decoder.embed_dim)
+    forward += 2 * predicted * decoder.embed_dim * pixels
     return TRAINING * forward
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from pretrain.errors import UserError
 from pretrain.models.mae import MAEConfig
-from pretrain.models.masking import visible_count
 from pretrain.models.vit import patchify
 
 #: Names of the peers.
@@ -35,7 +34,7 @@ class PlainMAE(nn.Module):
         super().__init__()
         shape, decoder = config.encoder_shape, config.decoder
         width, patch = decoder.embed_dim, shape.patch_size
-        self.patch, self.seen = patch, visible_count(shape.num_patches, config.mask_ratio)
+        self.patch, self.seen = patch, config.visible_count
         self.embed = nn.Conv2d(3, shape.embed_dim, patch, patch)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, shape.embed_dim))
         self.positions = nn.Parameter(

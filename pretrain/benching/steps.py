@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import resource
 import sys
@@ -27,6 +28,16 @@ from pretrain.train import PretrainConfig, Pretraining
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 OURS = "ours"
+
+#: Ours with the decoder of ``configs/pretrain/fast.yaml``.
+FAST = "ours fast"
+
+
+def fast_model(model: MAEConfig) -> MAEConfig:
+    """The model with half of its decoder's blocks, which predict a third of the masked patches."""
+    decoder = model.decoder
+    halved = replace(decoder, depth=math.ceil(decoder.depth / 2), predicted_share=1 / 3)
+    return replace(model, decoder=halved)
 
 
 def _our_step(folder: Path, model: MAEConfig, batch_size: int, runtime: RuntimeConfig) -> Work:
@@ -59,11 +70,11 @@ def all_steps(
     peers: tuple[str, ...],
     compiled: bool,
 ) -> dict[str, Work]:
-    """Our step and those of peers, eager and, where wanted, compiled."""
+    """Our step, with two decoders, and those of peers, eager and, where wanted, compiled."""
     found = dict[str, Work]()
     for compile_ in (False, True) if compiled else (False,):
         way = "compiled" if compile_ else "eager"
-        for name in (OURS, *peers):
+        for name in (OURS, FAST, *peers):
             found[f"{name}, {way}"] = _step(
                 name, folder / f"{name}-{way}", model, batch_size, runtime, compile_
             )
@@ -79,8 +90,9 @@ def _step(
     compiled: bool,
 ) -> Work:
     runtime = replace(runtime, compile=compiled)
-    if name == OURS:
-        return _our_step(folder, model, batch_size, runtime)
+    if name in (OURS, FAST):
+        whole = model if name == OURS else fast_model(model)
+        return _our_step(folder, whole, batch_size, runtime)
     device = Runtime(runtime).device
     images = torch.randn(batch_size, 3, model.image_size, model.image_size, device=device)
     return peer_step(name, model, images, DTYPES[runtime.precision], compiled=compiled)
@@ -99,7 +111,7 @@ def memory_of_steps(
     """
     context = multiprocessing.get_context("spawn")
     found = {}
-    for name in (OURS, *peers):
+    for name in (OURS, FAST, *peers):
         arguments = (name, folder / f"{name}-memory", model, batch_size, runtime, False)
         with context.Pool(1) as pool:
             found[name] = pool.apply(_memory, arguments)

@@ -41,11 +41,15 @@ class DecoderConfig:
         embed_dim: token width E.
         depth: number of blocks.
         num_heads: attention heads a block.
+        predicted_share: of the masked patches, drawn anew for every image, that the decoder sees
+            mask tokens of and predicts in training, in (0, 1]. Pictures predict all of them.
+            Source: Fu et al. 2024 (CrossMAE), there by a decoder of cross-attention alone.
     """
 
     embed_dim: int = 512
     depth: int = 8
     num_heads: int = 16
+    predicted_share: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuses widths that the heads or the positions cannot divide."""
@@ -57,6 +61,8 @@ class DecoderConfig:
             )
         if self.embed_dim < 1 or self.embed_dim % 4:
             raise ValueError(f"embed_dim {self.embed_dim}, expected a multiple of 4")
+        if not 0 < self.predicted_share <= 1:
+            raise ValueError(f"predicted_share {self.predicted_share}, expected in (0, 1]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +103,7 @@ class MAEConfig:
             raise ValueError(f"norm_eps {self.norm_eps}, expected > 0")
         if min(self.std) <= 0:
             raise ValueError(f"std {self.std}, expected three positive numbers")
-        visible_count(self.encoder_shape.num_patches, self.mask_ratio)
+        _ = self.visible_count
 
     @property
     def encoder_shape(self) -> ViTShape:
@@ -108,6 +114,17 @@ class MAEConfig:
             patch_size=self.patch_size,
             norm_eps=self.norm_eps,
         )
+
+    @property
+    def visible_count(self) -> int:
+        """V."""
+        return visible_count(self.encoder_shape.num_patches, self.mask_ratio)
+
+    @property
+    def predicted_count(self) -> int:
+        """Masked patches of an image that training predicts, at least 1."""
+        masked = self.encoder_shape.num_patches - self.visible_count
+        return max(1, round(masked * self.decoder.predicted_share))
 
 
 @dataclass(frozen=True)
@@ -138,7 +155,7 @@ class MaskedAutoencoder(nn.Module):
         shape, decoder = config.encoder_shape, config.decoder
         width = decoder.embed_dim
         self.config = config
-        self.visible = visible_count(shape.num_patches, config.mask_ratio)
+        self.visible = config.visible_count
         self.encoder = ViT(shape, config.mean, config.std, recompute=config.gradient_checkpointing)
         self.decoder_embed = nn.Linear(shape.embed_dim, width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
@@ -153,30 +170,32 @@ class MaskedAutoencoder(nn.Module):
         nn.init.normal_(self.mask_token, std=0.02)
 
     def forward(self, images: Tensor, noise: Tensor) -> Tensor:
-        """The loss, summed over the masked patches of the batch.
+        """The loss, summed over the predicted patches of the batch.
 
         Args:
             images: [B, 3, H, W] uint8 (0..255).
             noise: [B, N] uniform in [0, 1), decides which patches are masked.
 
         Returns:
-            A float32 scalar: sum over B*M masked patches of the mean squared error of a patch.
+            A float32 scalar: the mean squared error of a patch, summed over the predicted ones:
+            all B*M masked patches, or of each image those with the least noise.
         """
         patches = self.encoder.cut(images)  # [B, N, P*P*3] uint8
         assert noise.shape == patches.shape[:2]
         visible, masked = split_patches(noise, self.visible)
+        masked = masked[:, : self.config.predicted_count]  # in order of noise: a random choice
         prediction = self.predict(patches, visible, masked)
         target = pixel_target(self.normalised(take(patches, masked)), self.config.normalise_target)
         return reconstruction_loss(prediction, target)
 
     def predict(self, patches: Tensor, visible: Tensor, masked: Tensor) -> Tensor:
-        """Predicts the masked patches [B, M, P*P*3] from the visible ones of [B, N, P*P*3]."""
+        """Predicts masked patches [B, M, P*P*3], all or some, from visible of [B, N, P*P*3]."""
         tokens = self.decoder_embed(self.encoder.encode_patches(patches, visible))  # [B, 1+V, E]
         positions = self.decoder_pos_embed
         hidden = self.mask_token + take(positions[:, 1:], masked)  # [B, M, E]
         seen = tokens[:, 1:] + take(positions[:, 1:], visible)  # [B, V, E]
         cls = tokens[:, :1] + positions[:, :1]
-        tokens = torch.cat([cls, seen, hidden.to(seen.dtype)], dim=1)  # [B, 1+N, E]
+        tokens = torch.cat([cls, seen, hidden.to(seen.dtype)], dim=1)  # [B, 1+V+M, E]
         tokens = run_blocks(self.decoder_blocks, tokens, self.config.gradient_checkpointing)
         hidden = tokens[:, 1 + visible.shape[1] :]
         return self.decoder_pred(self.decoder_norm(hidden))  # type: ignore[no-any-return]

@@ -1,6 +1,7 @@
 """The masked autoencoder against the usual order of He et al., restated here, and against peers."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -48,12 +49,15 @@ def linear(tokens, weights, name):
     return tokens @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
 
 
-def transformer_block(tokens, weights, name, heads, eps):
+def transformer_block(tokens, weights, name, heads, eps, hidden=None):
     batch, length, width = tokens.shape
     qkv = linear(layer_norm(tokens, weights, f"{name}.norm1", eps), weights, f"{name}.attn.qkv")
     qkv = qkv.reshape(batch, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
     query, key, value = qkv.unbind(0)
-    attention = (query @ key.transpose(-2, -1) / math.sqrt(width // heads)).softmax(-1)
+    scores = query @ key.transpose(-2, -1) / math.sqrt(width // heads)
+    if hidden is not None:
+        scores = scores.masked_fill(hidden[:, None, None], -math.inf)
+    attention = scores.softmax(-1)
     mixed = (attention @ value).transpose(1, 2).reshape(batch, length, width)
     tokens = tokens + linear(mixed, weights, f"{name}.attn.proj")
     hidden = linear(layer_norm(tokens, weights, f"{name}.norm2", eps), weights, f"{name}.mlp.fc1")
@@ -64,7 +68,8 @@ def usual_order(model, images, noise):
     """Loss, prediction of every patch [B, N, P*P*3] and binary mask of He et al. 2022.
 
     Whole float images, all patches embedded by the convolution, random masking with ids_restore,
-    mask tokens appended and unshuffled, all patches predicted, the loss masked at the end.
+    mask tokens appended and unshuffled, all patches predicted, the loss masked at the end. Where
+    only some masked patches are predicted, the others are hidden from the decoder's attention.
     """
     config, shape = model.config, model.config.encoder_shape
     weights = dict(model.named_parameters()) | dict(model.named_buffers())
@@ -98,9 +103,13 @@ def usual_order(model, images, noise):
     patches = torch.cat([tokens[:, 1:], hidden], dim=1)
     patches = torch.gather(patches, 1, ids_restore[:, :, None].repeat(1, 1, patches.shape[2]))
     tokens = torch.cat([tokens[:, :1], patches], dim=1) + weights["decoder_pos_embed"]
+    predicted = round((length - keep) * config.decoder.predicted_share)
+    ranks = ids_restore  # of each patch among the noise of its image
+    mask = mask * (ranks < keep + predicted)
+    hidden = torch.cat([torch.zeros(batch, 1, dtype=torch.bool), ranks >= keep + predicted], 1)
     for index in range(config.decoder.depth):
         tokens = transformer_block(
-            tokens, weights, f"decoder_blocks.{index}", config.decoder.num_heads, eps
+            tokens, weights, f"decoder_blocks.{index}", config.decoder.num_heads, eps, hidden
         )
     tokens = layer_norm(tokens, weights, "decoder_norm", eps)
     prediction = linear(tokens, weights, "decoder_pred")[:, 1:]
@@ -136,17 +145,26 @@ def assert_gradients_equal(ours, theirs, tolerance=1e-4):
         {},
         {"normalise_target": False, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.25, 0.3)},
         {"image_size": 30, "patch_size": 6, "mask_ratio": 0.5, "norm_eps": 1e-3},
+        {"decoder": replace(DECODER, predicted_share=1 / 3)},
     ],
 )
 def test_loss_and_all_gradients_are_those_of_the_usual_order(changes):
     model = build(**changes)
     images, noise = draw(model)
-    masked = len(images) * (noise.shape[1] - model.visible)
-    loss = model(images, noise) / masked
+    predicted = len(images) * model.config.predicted_count
+    loss = model(images, noise) / predicted
     expected, _, mask = usual_order(model, images, noise)
-    assert mask.sum() == masked
+    assert mask.sum() == predicted
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert_gradients_equal(gradients(model, loss), gradients(model, expected))
+
+
+def test_a_share_of_the_masked_patches_is_predicted_and_at_least_one():
+    counts = {
+        share: MAEConfig(decoder=DecoderConfig(predicted_share=share)).predicted_count
+        for share in (1, 1 / 3, 0.001)
+    }
+    assert counts == {1: 147, 1 / 3: 49, 0.001: 1}
 
 
 def test_predictions_are_those_of_the_usual_order_at_the_masked_patches():
@@ -446,6 +464,8 @@ def test_configs_that_cannot_be_built_are_refused_by_value(changes, message):
         ({"num_heads": 7}, "num_heads 7 does not divide embed_dim 512"),
         ({"embed_dim": 510, "num_heads": 2}, "embed_dim 510"),
         ({"embed_dim": 0}, "embed_dim 0"),
+        ({"predicted_share": 0}, "predicted_share 0, expected in"),
+        ({"predicted_share": 1.01}, "predicted_share 1.01, expected in"),
     ],
 )
 def test_decoders_that_cannot_be_built_are_refused_by_value(changes, message):
