@@ -63,6 +63,21 @@ def ccc_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> tuple[Tensor,
     return (count * loss).where(enough, 0), count.where(enough, 0)
 
 
+def squared_error(prediction: Tensor, target: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared error of valence, or of arousal, over rows that have it.
+
+    Args:
+        prediction: [B].
+        target: [B] in [-1, 1]; anything where it is not valid.
+        valid: [B] bool.
+
+    Returns:
+        (sum, count), scalars.
+    """
+    known = _wide(prediction).where(valid, 0)
+    return (known - target.to(known.dtype).where(valid, 0)).square().sum(), valid.sum()
+
+
 def binary_cross_entropy(
     logits: Tensor, action_units: Tensor, valid: Tensor, positive_weight: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:

@@ -23,6 +23,7 @@ from finetune.methods.cnn import DAN, TimmCNN
 from finetune.methods.cotex import CoTEX
 from finetune.methods.emma import EMMA
 from finetune.methods.method import Built, Method
+from finetune.methods.multitask import MultiTask
 from finetune.models import emma
 from finetune.models.affect import AffectModel
 from finetune.models.layer_decay import layer_decay_groups
@@ -62,7 +63,7 @@ from pretrain.files import write_text
 from pretrain.run import Look, Run, RunConfig, train
 
 #: Systems that ``method.class_path`` may name.
-METHODS: Sequence[type[Method]] = (EMMA, DAN, TimmCNN, CoTEX)
+METHODS: Sequence[type[Method]] = (EMMA, DAN, TimmCNN, CoTEX, MultiTask)
 
 
 @dataclass(frozen=True, kw_only=True)

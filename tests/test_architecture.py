@@ -28,7 +28,7 @@ ALLOWED = {
     "finetune/tallies": ("finetune.tallies", "finetune.labels", "pretrain.errors"),
     "finetune/objectives": (
         *("finetune.objectives", "finetune.batches", "finetune.losses", "finetune.label_weights"),
-        *("finetune.labels", "finetune.models", "pretrain.models"),
+        *("finetune.labels", "finetune.models", "pretrain.models", "pretrain.errors"),
     ),
     "finetune/models": ("finetune.models", "finetune.labels", "pretrain.models", "pretrain.errors"),
 }

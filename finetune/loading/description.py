@@ -14,6 +14,7 @@ from finetune.models.cotex import CoTEXConfig
 from finetune.models.dan import DANConfig
 from finetune.models.emma import EMMAConfig
 from finetune.models.label_spaces import LabelSpaces
+from finetune.models.multitask import MultiTaskConfig
 from pretrain.weights import LoadError, read_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -24,6 +25,7 @@ _CLASSES: Mapping[str, type[ModelConfig]] = {
     "CoTEX": CoTEXConfig,
     "DAN": DANConfig,
     "TimmCNN": TimmCNNConfig,
+    "MultiTask": MultiTaskConfig,
 }
 _KEYS = {"form", "class", "config", "label_spaces", "normalisation", "notes"}
 

@@ -8,7 +8,7 @@ equations of the losses; each is over its valid labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,12 +17,23 @@ from torch import Tensor
 from finetune.batches import LabelledBatch, LabelTensors, SeenBatch
 from finetune.label_weights import ACTION_UNIT_WEIGHTS, EXPRESSION_WEIGHTS
 from finetune.labels import Predictions
-from finetune.losses import binary_cross_entropy, ccc_loss, cross_entropy, soft_cross_entropy
+from finetune.losses import (
+    binary_cross_entropy,
+    ccc_loss,
+    cross_entropy,
+    soft_cross_entropy,
+    squared_error,
+)
 from finetune.models.affect import AffectModel
 from finetune.models.label_spaces import LabelSpaces
 from finetune.objectives.objective import TrainedModel, concordance_counts
 
 TASKS = ("valence", "arousal", "expression", "action_units")
+
+_AFFECT_LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]] = {
+    "ccc": ccc_loss,
+    "mse": squared_error,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +43,7 @@ class LossConfig:
     Attributes:
         valence_arousal: weight of (1 - CCC of valence) + (1 - CCC of arousal); 0 leaves the task
             out.
+        valence_arousal_loss: ccc, or mse: the squared errors of both in the place of 1 - CCC.
         expression: weight of the cross-entropy; 0 leaves the task out.
         action_units: weight of the binary cross-entropy; 0 leaves the task out.
         expression_weights: of the classes, from the training labels: none, balanced (by 1 /
@@ -45,6 +57,7 @@ class LossConfig:
     valence_arousal: float = 1.0
     expression: float = 1.0
     action_units: float = 1.0
+    valence_arousal_loss: str = "ccc"
     expression_weights: str = "none"
     action_unit_weights: str = "balanced"
     votes: bool = False
@@ -57,6 +70,7 @@ class LossConfig:
         for name, known in (
             ("expression_weights", EXPRESSION_WEIGHTS),
             ("action_unit_weights", ACTION_UNIT_WEIGHTS),
+            ("valence_arousal_loss", tuple(_AFFECT_LOSSES)),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(
@@ -108,7 +122,9 @@ class Supervised(TrainedModel):
     def counts(self, batch: LabelledBatch | SeenBatch) -> Tensor:
         """See :class:`TrainedModel`."""
         labels = batch.labels
-        affect = concordance_counts(labels.valence_arousal_valid)
+        affect = labels.valence_arousal_valid.sum(0)
+        if self.config.valence_arousal_loss == "ccc":
+            affect = concordance_counts(labels.valence_arousal_valid)
         found = {
             "valence": affect[0],
             "arousal": affect[1],
@@ -128,7 +144,7 @@ class Supervised(TrainedModel):
         found: list[Tensor] = []
         for place, series in enumerate(("valence", "arousal")):
             if answer.valence_arousal is not None:
-                total, _ = ccc_loss(
+                total, _ = _AFFECT_LOSSES[self.config.valence_arousal_loss](
                     answer.valence_arousal[:, place],
                     labels.valence_arousal[:, place],
                     labels.valence_arousal_valid[:, place],

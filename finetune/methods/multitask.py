@@ -1,0 +1,120 @@
+"""Convolutional multi-task recognisers: MT-VGG, MT-ArcRes, MT-ArcVGG, MTANet and their likes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from finetune.label_weights import action_unit_weights, expression_weights
+from finetune.labels import Targets
+from finetune.load import load_model
+from finetune.loading.notes import ModelNotes
+from finetune.methods.method import Built, Method
+from finetune.models.affect import AffectModel
+from finetune.models.label_spaces import LabelSpaces
+from finetune.models.multitask import MultiTask as Network
+from finetune.models.multitask import MultiTaskConfig
+from finetune.objectives.coupling import CouplingConfig
+from finetune.objectives.margin import MarginConfig
+from finetune.objectives.recognition import Recognition
+from finetune.objectives.supervised import LossConfig
+from pretrain.errors import UserError
+from pretrain.load import place_tensors
+
+_TASKS = ("valence_arousal", "expression", "action_units")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiTask(Method):
+    """A convolutional trunk under a head for each task; with a weight of 0 a task is left out.
+
+    Attributes:
+        init_from: a trained recogniser of the same trunk to start from, a run of stage two: the
+            second stage of a transfer; heads of other label spaces are left out. Null: fresh
+            weights.
+        network: the trunk and its heads.
+        losses: what the tasks count.
+        margin: ArcFace's, where network.expression_head is cosine.
+        coupling: what expressions and action units teach each other.
+    """
+
+    init_from: str | None = None
+    network: MultiTaskConfig = field(default_factory=MultiTaskConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
+    margin: MarginConfig = field(default_factory=MarginConfig)
+    coupling: CouplingConfig = field(default_factory=CouplingConfig)
+
+    def __post_init__(self) -> None:
+        """Refuses a margin without angles, and teaching without both tasks."""
+        if self.margin.angle and self.network.expression_head != "cosine":
+            raise ValueError(
+                f"margin.angle {self.margin.angle} with network.expression_head"
+                f" {self.network.expression_head}, expected cosine"
+            )
+        if self.coupling.wanted and not (self.losses.expression and self.losses.action_units):
+            raise ValueError(
+                "coupling with losses.expression or losses.action_units 0, expected both above 0"
+            )
+
+    @property
+    def labels(self) -> LabelSpaces:
+        """See :class:`Method`."""
+        return self.network.labels
+
+    @property
+    def image_size(self) -> int:
+        """See :class:`Method`."""
+        return self.network.image_size
+
+    @property
+    def trained_tasks(self) -> tuple[str, ...]:
+        """See :class:`Method`."""
+        return tuple(task for task in _TASKS if getattr(self.losses, task))
+
+    def build(self) -> Built:
+        """See :class:`Method`."""
+        try:
+            model = self.network.build()
+        except ValueError as error:  # a size that the trunk cannot take
+            raise UserError(f"method.network: {error}") from None
+        if self.init_from is None:
+            return Built(model)
+        other, _, report = load_model(self.init_from)
+        if not isinstance(other, Network):
+            raise UserError(
+                f"{self.init_from}: a {type(other).__name__}, expected a MultiTask as"
+                " method.init_from"
+            )
+        heads = {
+            "expressions.": other.labels.expressions == model.labels.expressions,
+            "action_units.": other.labels.action_units == model.labels.action_units,
+        }
+        left_out = tuple(name for name, same in heads.items() if not same)
+        placed = place_tensors(model, other.state_dict(), self.init_from, left_out)
+        notes = report.notes
+        remarks = (f"init_from {self.init_from}: {placed}",)
+        return Built(model, remarks, notes.trained_on, notes.training_groups)
+
+    def objective(self, model: AffectModel, targets: Targets) -> tuple[Recognition, ModelNotes]:
+        """See :class:`Method`."""
+        losses = self.losses
+        classes = expression_weights(
+            targets, losses.expression_weights if losses.expression else "none"
+        )
+        units = action_unit_weights(
+            targets, losses.action_unit_weights if losses.action_units else "none"
+        )
+        notes = ModelNotes(
+            expression_weights=classes, action_unit_weights=units, tasks=self.trained_tasks
+        )
+        cosine = self.network.expression_head == "cosine"
+        trained = Recognition(
+            model,
+            losses,
+            margin=self.margin,
+            scale=self.network.cosine_scale if cosine else None,
+            coupling=self.coupling,
+            shares=self.coupling.shares(targets) if self.coupling.wanted else None,
+            expression_weights=classes,
+            action_unit_weights=units,
+        )
+        return trained, notes

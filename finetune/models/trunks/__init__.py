@@ -1,0 +1,1 @@
+"""Convolutional trunks of the recognisers: from normalised images to features."""

@@ -1,0 +1,114 @@
+"""The losses of all tasks, with ArcFace's margin, and what tasks teach each other.
+
+Shapes: B batch, K expressions, A action units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from finetune.batches import LabelledBatch, SeenBatch
+from finetune.labels import Predictions
+from finetune.models.affect import AffectModel
+from finetune.objectives.coupling import (
+    CouplingConfig,
+    co_annotated,
+    matched_units,
+    taught_expressions,
+    taught_units,
+)
+from finetune.objectives.margin import MarginConfig, with_margin
+from finetune.objectives.supervised import LossConfig, Supervised
+
+#: What tasks teach each other, as it is logged.
+_TAUGHT = ("distribution_matching", "co_annotation")
+
+
+class Recognition(Supervised):
+    """A model under the losses of its tasks.
+
+    Args:
+        model: answers all tasks.
+        losses: their weights.
+        margin: of the expressions' angles.
+        scale: of the cosines that are the expressions' logits; None: they are none.
+        coupling: what tasks teach each other.
+        shares: [K, A], p(AU | expression), where they teach anything.
+        expression_weights: by class; None: all equal.
+        action_unit_weights: by unit; None: 1.
+    """
+
+    shares: Tensor | None
+
+    def __init__(
+        self,
+        model: AffectModel,
+        losses: LossConfig,
+        *,
+        margin: MarginConfig,
+        scale: float | None,
+        coupling: CouplingConfig,
+        shares: Tensor | None,
+        expression_weights: Mapping[str, float] | None = None,
+        action_unit_weights: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(model, losses, expression_weights, action_unit_weights)
+        self.margin, self.scale, self.coupling = margin, scale, coupling
+        self.register_buffer("shares", shares, persistent=False)
+        self._taught = _TAUGHT if shares is not None else ()
+        self.tasks = (*self.tasks, *self._taught)
+
+    def counts(self, batch: LabelledBatch | SeenBatch) -> Tensor:
+        """See :class:`~finetune.objectives.objective.TrainedModel`."""
+        counts = super().counts(batch)
+        if not self._taught:
+            return counts
+        labels = batch.labels
+        without, with_units = _rows(labels.action_units_valid, labels.expression_valid)
+        units = without.sum() * labels.action_units_valid.shape[1]
+        return torch.cat([counts, torch.stack([units, with_units.sum()]).to(counts)])
+
+    def forward(self, batch: LabelledBatch | SeenBatch) -> Tensor:
+        """See :class:`~finetune.objectives.objective.TrainedModel`."""
+        assert isinstance(batch, LabelledBatch)
+        answer, labels = self.model(batch.images), batch.labels
+        logits = answer.expression_logits
+        if self.scale is not None:
+            logits = with_margin(
+                logits,
+                labels.expression,
+                labels.expression_valid,
+                scale=self.scale,
+                angle=self.margin.at(batch.epoch),
+            )
+        sums = self.sums(replace(answer, expression_logits=logits), labels)
+        return torch.cat([sums, self._teach(answer, batch)]) if self._taught else sums
+
+    def _teach(self, answer: Predictions, batch: LabelledBatch) -> Tensor:
+        assert self.shares is not None
+        assert answer.expression_logits is not None
+        assert answer.action_unit_logits is not None
+        labels = batch.labels
+        without, with_units = _rows(labels.action_units_valid, labels.expression_valid)
+        units, mass = matched_units(answer.expression_logits, self.shares)
+        expressions, seen = co_annotated(
+            labels.action_units, labels.action_units_valid, self.shares
+        )
+        return torch.stack(
+            [
+                self.coupling.distribution_matching
+                * taught_units(answer.action_unit_logits, units, mass * without),
+                self.coupling.co_annotation
+                * taught_expressions(answer.expression_logits, expressions, seen & with_units),
+            ]
+        )
+
+
+def _rows(units_valid: Tensor, expression_valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows [B] without any AU label, and rows with some but without an expression."""
+    labelled = units_valid.any(1)
+    return ~labelled, labelled & ~expression_valid

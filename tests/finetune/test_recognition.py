@@ -1,0 +1,169 @@
+"""Recognisers in training: losses of tasks, margin, and what tasks teach each other."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from greys import faces, targets
+
+from finetune.batches import LabelledBatch
+from finetune.labels import EXPRESSION_SPACES
+from finetune.load import load_model
+from finetune.methods.multitask import MultiTask
+from finetune.models.multitask import MultiTaskConfig
+from finetune.objectives.coupling import CouplingConfig, co_annotated, matched_units
+from finetune.objectives.margin import MarginConfig
+from finetune.objectives.recognition import Recognition
+from finetune.objectives.supervised import LossConfig
+from finetune.table import read_table
+from finetune.train import FinetuneConfig, finetune
+from finetune.training.config import FinetuneOptimConfig, HeldOutConfig, TrainDataConfig
+from pretrain.data.synthetic import SyntheticConfig
+from pretrain.engine.launching import RuntimeConfig
+from pretrain.engine.loop import LoopConfig
+from pretrain.engine.tracking import LogConfig, read_metrics
+from pretrain.errors import UserError
+
+NET = MultiTaskConfig(trunk="plain_cnn", image_size=16)
+NO_WEIGHTS = LossConfig(action_unit_weights="none")
+METHOD = MultiTask(network=NET, losses=NO_WEIGHTS)
+RUN = FinetuneConfig(
+    pictures=4,
+    report=False,
+    data=TrainDataConfig(synthetic=SyntheticConfig(count=32, size=32, subjects=6), workers=0),
+    validation=HeldOutConfig(count=12),
+    training=LoopConfig(epochs=2, global_batch_size=16),
+    optim=FinetuneOptimConfig(base_lr=5e-3, warmup_epochs=0.5),
+    log=LogConfig(every_steps=1, trackers=()),
+    runtime=RuntimeConfig(threads=1),
+)
+COSINE = replace(NET, expression_head="cosine", cosine_scale=10.0)
+
+
+def trained(method: MultiTask = METHOD) -> tuple[Recognition, LabelledBatch]:
+    """A recogniser under its losses, in evaluation mode (dropout would differ), and a batch."""
+    torch.manual_seed(0)
+    model = method.build().model
+    objective, _ = method.objective(model, targets())
+    data = faces()
+    batch = data[0, np.arange(len(data))]
+    valid = batch.labels.action_units_valid.clone()
+    valid[::2] = False
+    return objective.eval(), replace(batch, labels=replace(batch.labels, action_units_valid=valid))
+
+
+def test_the_margin_is_there_in_training_alone() -> None:
+    plain, batch = trained(replace(METHOD, network=COSINE))
+    method = replace(METHOD, network=COSINE, margin=MarginConfig(angle=0.5, warmup_epochs=2))
+    arc, _ = trained(method)
+    torch.testing.assert_close(arc(batch), plain(batch))  # in epoch 0 the angle is 0
+    later = replace(batch, epoch=2)
+    place = arc.tasks.index("expression")
+    assert arc(later)[place] > plain(later)[place]
+    answer = arc.model(batch.images)
+    assert torch.equal(answer.expression_logits, plain.model(batch.images).expression_logits)
+    cosines = answer.expression_logits / 10
+    valid = batch.labels.expression_valid
+    angles = cosines[valid].acos()
+    angles[torch.arange(len(angles)), batch.labels.expression[valid]] += 0.5
+    expected = F.cross_entropy(10 * angles.cos(), batch.labels.expression[valid], reduction="sum")
+    assert arc(later)[place].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_tasks_teach_only_images_that_lack_the_other_label() -> None:
+    coupling = CouplingConfig(distribution_matching=2.0, co_annotation=3.0)
+    objective, batch = trained(replace(METHOD, coupling=coupling))
+    labels = batch.labels
+    assert objective.tasks[-2:] == ("distribution_matching", "co_annotation")
+    without = ~labels.action_units_valid.any(1)
+    some = ~without & ~labels.expression_valid
+    assert 0 < without.sum() < len(without)
+    assert some.any()
+    assert objective.counts(batch)[-2:].tolist() == [12 * without.sum(), some.sum()]
+    answer = objective.model(batch.images)
+    units, mass = matched_units(answer.expression_logits, objective.shares)
+    expected = sum(
+        mass[row]
+        * F.binary_cross_entropy_with_logits(
+            answer.action_unit_logits[row], units[row], reduction="sum"
+        )
+        for row in torch.where(without)[0]
+    )
+    expressions, _ = co_annotated(labels.action_units, labels.action_units_valid, objective.shares)
+    taught = sum(
+        F.cross_entropy(answer.expression_logits[row], expressions[row])
+        for row in torch.where(some)[0]
+    )
+    found = objective(batch)[-2:]
+    torch.testing.assert_close(found, torch.stack([2 * expected, 3 * taught]))
+
+
+def test_squared_errors_take_the_place_of_concordance() -> None:
+    objective, batch = trained(
+        replace(METHOD, losses=replace(NO_WEIGHTS, valence_arousal_loss="mse", valence_arousal=0.5))
+    )
+    valid, truth = batch.labels.valence_arousal_valid, batch.labels.valence_arousal
+    errors = (objective.model(batch.images).valence_arousal - truth).square() * valid
+    torch.testing.assert_close(objective(batch)[:2], 0.5 * errors.sum(0))
+    assert objective.counts(batch)[:2].tolist() == valid.sum(0).tolist()
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        METHOD,
+        replace(METHOD, network=replace(NET, trunk="vgg_face", image_size=32)),
+        replace(METHOD, network=COSINE, margin=MarginConfig(angle=0.3, warmup_epochs=1)),
+        replace(METHOD, coupling=CouplingConfig(distribution_matching=1, co_annotation=1)),
+    ],
+    ids=["plain", "vgg", "arcface", "coupled"],
+)
+def test_a_recogniser_trains_and_comes_back(tmp_path: Path, method: MultiTask) -> None:
+    assert finetune(replace(RUN, output_dir=str(tmp_path), method=method))
+    model, labels, _ = load_model(tmp_path)
+    assert labels == method.labels
+    assert model.config == method.network
+    table = read_table(tmp_path / "predictions" / "validation.parquet")
+    assert table.expression_space == EXPRESSION_SPACES["aff_wild2_8"]
+    assert all(np.isfinite(record["loss"]) for record in read_metrics(tmp_path))
+
+
+def test_a_second_stage_starts_where_the_first_ended(tmp_path: Path) -> None:
+    assert finetune(replace(RUN, output_dir=str(tmp_path), method=METHOD))
+    seven = replace(NET, expressions="aff_wild2_7")
+    built = replace(METHOD, network=seven, init_from=str(tmp_path)).build()
+    first = load_model(tmp_path)[0].state_dict()
+    second = built.model.state_dict()
+    kept = {name for name in first if not name.startswith("expressions.")}
+    assert all(torch.equal(first[name], second[name]) for name in kept)
+    assert second["expressions.weight"].shape == (7, 512)
+    assert built.seen == ("synthetic",)
+    with pytest.raises(UserError, match="tensors"):
+        replace(METHOD, network=replace(NET, trunk="resnet10t"), init_from=str(tmp_path)).build()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"margin": MarginConfig(angle=0.5)},
+            "margin.angle 0.5 with network.expression_head linear",
+        ),
+        (
+            {"coupling": CouplingConfig(co_annotation=1), "losses": LossConfig(expression=0)},
+            "coupling with losses.expression",
+        ),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(METHOD, **changes)
+
+
+def test_a_size_that_the_trunk_cannot_take_is_one_line() -> None:
+    method = replace(METHOD, network=replace(NET, image_size=20))
+    with pytest.raises(UserError, match=r"method\.network: image_size 20, expected a multiple"):
+        method.build()
