@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import json
 import math
 import re
 import sys
@@ -70,6 +71,7 @@ def parse_config(
     argv: Sequence[str] | None,
     program: str,
     positionals: Sequence[str] = (),
+    lists: Sequence[str] = (),
 ) -> Config:
     """Reads a config from ``--config FILE`` and dotted overrides.
 
@@ -78,6 +80,7 @@ def parse_config(
         argv: the arguments after the program's name; None takes ``sys.argv``.
         program: how the program is called, for ``--help``.
         positionals: fields that arguments without an option fill, in this order.
+        lists: fields whose option takes several words, up to the next option.
 
     Returns:
         The config. ``--help`` and ``--print_config`` print and exit with 0.
@@ -85,7 +88,8 @@ def parse_config(
     Raises:
         ConfigError: an unknown key, a wrong type, a refused value, an unreadable file.
     """
-    named = _name_positionals(sys.argv[1:] if argv is None else argv, positionals)
+    given = _gather_lists(sys.argv[1:] if argv is None else argv, lists)
+    named = _name_positionals(given, positionals)
     arguments = _config_first(named)
     parser = _parser(config_class, " ".join([program, *(p.upper() for p in positionals)]))
     files = [Path(value) for option, value in _options(arguments) if option == "config" and value]
@@ -210,6 +214,25 @@ def _name_positionals(arguments: Sequence[str], positionals: Sequence[str]) -> l
         if name in given:
             raise ConfigError(f"{name}: given twice, as '{value}' and as --{name}, expected once")
     return [f"--{name}={value}" for name, value in zip(positionals, free, strict=False)] + named
+
+
+def _gather_lists(arguments: Sequence[str], lists: Sequence[str]) -> list[str]:
+    """``--model a b --size 8`` as ``--model=["a", "b"] --size 8``; a list in YAML stays one."""
+    gathered, position = list[str](), 0
+    while position < len(arguments):
+        argument = arguments[position]
+        position += 1
+        words = list[str]()
+        while argument.removeprefix("--") in lists and position < len(arguments):
+            if arguments[position].startswith("--"):
+                break
+            words.append(arguments[position])
+            position += 1
+        one_list = len(words) == 1 and words[0].startswith("[")
+        gathered.append(
+            f"{argument}={words[0] if one_list else json.dumps(words)}" if words else argument
+        )
+    return gathered
 
 
 def _config_first(arguments: Sequence[str]) -> list[str]:

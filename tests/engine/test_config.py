@@ -227,6 +227,41 @@ def test_print_config_takes_no_argument_away(capsys: pytest.CaptureFixture[str])
 
 
 @dataclass(frozen=True, kw_only=True)
+class Several:
+    """A program.
+
+    Attributes:
+        names: some.
+        seed: the seed.
+    """
+
+    names: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ((), ()),
+        (("--names", "a"), ("a",)),
+        (("--names", "a", "b c", "--seed", "3"), ("a", "b c")),
+        (("--seed", "3", "--names", "a", '"b"'), ("a", '"b"')),
+        (("--names", '["a", "b"]'), ("a", "b")),
+        (('--names=["a", "b"]',), ("a", "b")),
+    ],
+)
+def test_a_list_takes_all_words_up_to_the_next_option(
+    arguments: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    assert parse_config(Several, arguments, "program", lists=("names",)).names == names
+
+
+def test_a_list_without_a_word_is_refused() -> None:
+    with pytest.raises(ConfigError):
+        parse_config(Several, ("--names", "--seed", "3"), "program", lists=("names",))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shape(Choice):
     """A choice.
 

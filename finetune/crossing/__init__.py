@@ -1,0 +1,1 @@
+"""Models on databases: which, what they have seen of them, and one table of all scores."""
