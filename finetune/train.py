@@ -16,14 +16,16 @@ import torch
 from torch import nn
 
 from finetune.batches import LabelledFaces
+from finetune.clips import LabelledClips
 from finetune.data.config import SYNTHETIC
+from finetune.data.images import LabelledImages
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
 from finetune.methods.cnn import DAN, TimmCNN
 from finetune.methods.cotex import CoTEX
 from finetune.methods.emma import EMMA
 from finetune.methods.method import Built, Method
-from finetune.methods.multitask import MultiTask
+from finetune.methods.multitask import CNNRNN, MultiTask
 from finetune.models import emma
 from finetune.models.affect import AffectModel
 from finetune.models.layer_decay import layer_decay_groups
@@ -63,7 +65,7 @@ from pretrain.files import write_text
 from pretrain.run import Look, Run, RunConfig, train
 
 #: Systems that ``method.class_path`` may name.
-METHODS: Sequence[type[Method]] = (EMMA, DAN, TimmCNN, CoTEX, MultiTask)
+METHODS: Sequence[type[Method]] = (EMMA, DAN, TimmCNN, CoTEX, MultiTask, CNNRNN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +119,11 @@ class FinetuneConfig(RunConfig):
             raise ValueError("optim.ema_decay with a selection, expected one of the two")
         if self.method.has_teacher and self.optim.ema_decay is None:
             raise ValueError("optim.ema_decay null with cotraining.teacher, expected a decay")
+        if self.method.clips is not None and self.runtime.compile:
+            raise ValueError(
+                "runtime.compile true with a method of clips, expected false: the frames that are"
+                " there vary in number"
+            )
         frozen = self.frozen_features is not None
         if frozen and not (isinstance(self.method, EMMA) and self.method.encoder):
             raise ValueError("frozen_features without method EMMA and its encoder, expected both")
@@ -147,7 +154,7 @@ def finetune(config: FinetuneConfig) -> bool:
 class Finetuning(Run[FinetuneConfig]):
     """What stage two brings to a run."""
 
-    dataset: LabelledFaces | SeenFaces
+    dataset: LabelledFaces | LabelledClips | SeenFaces
     model: TrainedModel
 
     def __init__(
@@ -157,7 +164,7 @@ class Finetuning(Run[FinetuneConfig]):
         if config.method.has_teacher:
             self._follow_average()
 
-    def open_images(self) -> LabelledFaces:
+    def open_images(self) -> LabelledFaces | LabelledClips:
         """See :class:`Run`."""
         config, method = self.config, self.config.method
         self.rows = open_rows(
@@ -175,10 +182,20 @@ class Finetuning(Run[FinetuneConfig]):
         ):
             if held_out is not None:
                 rehearse(held_out, method.labels, method.trained_tasks, metric)
+        described = f"data.kind {config.data.kind}, split {config.data.split}"
+        if method.clips is not None:
+            return LabelledClips(
+                self._one_list_of_videos(),
+                method.clips,
+                described=described,
+                seed=config.seed,
+                image_size=method.image_size,
+                augmentation=config.data.augmentation,
+            )
         return LabelledFaces(
             self.rows.training,
             self.rows.training.targets,
-            described=f"data.kind {config.data.kind}, split {config.data.split}",
+            described=described,
             seed=config.seed,
             image_size=method.image_size,
             augmentation=config.data.augmentation,
@@ -282,6 +299,19 @@ class Finetuning(Run[FinetuneConfig]):
         print(f"model        {self.folder / 'model'}")
         if self.rows.validation:
             self._report(kept, self.rows.validation)
+
+    def _one_list_of_videos(self) -> LabelledImages:
+        training = self.rows.training
+        if not isinstance(training, LabelledImages):
+            raise UserError(
+                "refit or data.unlabelled with a method of clips, expected one list of videos"
+            )
+        if self.config.data.colour.probability:
+            raise UserError(
+                f"data.colour.probability {self.config.data.colour.probability} with a method of"
+                " clips, expected 0: frames would change colour one by one"
+            )
+        return training
 
     def _objective(self, model: AffectModel) -> tuple[TrainedModel, ModelNotes]:
         return self.config.method.objective(model, self.rows.training.targets)

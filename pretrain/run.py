@@ -128,8 +128,9 @@ class Run(Generic[Config]):
             seed=config.seed,
             optim=config.optim,
             defining=self.defining,
-            images=len(self.dataset),
+            images=len(self.dataset) * self.dataset.images_per_sample,
             max_bad_share=data.max_bad_share,
+            images_per_sample=self.dataset.images_per_sample,
         )
         if checkpoint:
             self.loop.restore(checkpoint)

@@ -27,7 +27,8 @@ ALLOWED = {
     ),
     "finetune/tallies": ("finetune.tallies", "finetune.labels", "pretrain.errors"),
     "finetune/objectives": (
-        *("finetune.objectives", "finetune.batches", "finetune.losses", "finetune.label_weights"),
+        *("finetune.objectives", "finetune.batches", "finetune.clips", "finetune.losses"),
+        "finetune.label_weights",
         *("finetune.labels", "finetune.models", "pretrain.models", "pretrain.errors"),
     ),
     "finetune/models": ("finetune.models", "finetune.labels", "pretrain.models", "pretrain.errors"),
@@ -38,7 +39,16 @@ WITHOUT_TORCH = (
     *("submission/*.py", "postprocessing/*.py", "reporting/*.py", "describing/*.py"),
 )
 #: Modules beside them that stand on torch.
-WITH_TORCH = ("bench.py", "load.py", "save.py", "losses.py", "predict.py", "batches.py", "train.py")
+WITH_TORCH = (
+    "bench.py",
+    "clips.py",
+    "load.py",
+    "save.py",
+    "losses.py",
+    "predict.py",
+    "batches.py",
+    "train.py",
+)
 #: A program that stands with its data; nothing imports it.
 PROGRAMS = {"contact_sheet.py": ("pretrain.data", "pretrain.engine", "pretrain.errors")}
 

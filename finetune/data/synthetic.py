@@ -58,5 +58,14 @@ def annotate(source: SyntheticFaces) -> Annotations:
         expression_space=_EXPRESSIONS,
         action_unit_space=_ACTION_UNITS,
     )
+    known_videos = [source.video(row) for row in range(n)]
+    videos = [video[0] for video in known_videos if video is not None]
+    frames = [video[1] for video in known_videos if video is not None]
     # Named as files are: the lists and submissions of challenges take nothing else.
-    return Annotations([f"{name}.png" for name in source.names], targets, subjects=subjects)
+    return Annotations(
+        [f"{name}.png" for name in source.names],
+        targets,
+        videos=videos or None,
+        frames=np.array(frames, np.int64) if frames else None,
+        subjects=subjects,
+    )

@@ -10,6 +10,7 @@ from typing import Any
 from finetune.loading.notes import ModelNotes
 from finetune.models.affect import AffectModel, ModelConfig
 from finetune.models.cnn import CNNConfig, TimmCNNConfig
+from finetune.models.cnn_rnn import CNNRNNConfig
 from finetune.models.cotex import CoTEXConfig
 from finetune.models.dan import DANConfig
 from finetune.models.emma import EMMAConfig
@@ -26,6 +27,7 @@ _CLASSES: Mapping[str, type[ModelConfig]] = {
     "DAN": DANConfig,
     "TimmCNN": TimmCNNConfig,
     "MultiTask": MultiTaskConfig,
+    "CNNRNN": CNNRNNConfig,
 }
 _KEYS = {"form", "class", "config", "label_spaces", "normalisation", "notes"}
 

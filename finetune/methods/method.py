@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from finetune.clips import ClipConfig
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
 from finetune.models.affect import AffectModel
@@ -57,6 +58,11 @@ class Method(Choice):
     def masks(self) -> tuple[int, int]:
         """Masked views of an image that its objective takes, and the patches of each."""
         return 0, 0
+
+    @property
+    def clips(self) -> ClipConfig | None:
+        """How videos are cut, where its model is trained on clips; None: on images."""
+        return None
 
     @property
     def has_teacher(self) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from finetune.clips import ClipConfig
 from finetune.label_weights import action_unit_weights, expression_weights
 from finetune.labels import Targets
 from finetune.load import load_model
 from finetune.loading.notes import ModelNotes
 from finetune.methods.method import Built, Method
-from finetune.models.affect import AffectModel
+from finetune.models.affect import AffectModel, SequenceModel
+from finetune.models.cnn_rnn import CNNRNNConfig
 from finetune.models.label_spaces import LabelSpaces
 from finetune.models.multitask import MultiTask as Network
 from finetune.models.multitask import MultiTaskConfig
@@ -24,7 +26,7 @@ _TASKS = ("valence_arousal", "expression", "action_units")
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultiTask(Method):
+class Recogniser(Method):
     """A convolutional trunk under a head for each task; with a weight of 0 a task is left out.
 
     Attributes:
@@ -78,20 +80,25 @@ class MultiTask(Method):
             raise UserError(f"method.network: {error}") from None
         if self.init_from is None:
             return Built(model)
-        other, _, report = load_model(self.init_from)
+        return self._started(model, self.init_from)
+
+    def _started(self, model: AffectModel, path: str) -> Built:
+        """With the weights of another recogniser."""
+        other, _, report = load_model(path)
         if not isinstance(other, Network):
             raise UserError(
-                f"{self.init_from}: a {type(other).__name__}, expected a MultiTask as"
-                " method.init_from"
+                f"{path}: a {type(other).__name__}, expected a MultiTask as method.init_from"
             )
-        heads = {
-            "expressions.": other.labels.expressions == model.labels.expressions,
-            "action_units.": other.labels.action_units == model.labels.action_units,
-        }
-        left_out = tuple(name for name, same in heads.items() if not same)
-        placed = place_tensors(model, other.state_dict(), self.init_from, left_out)
+        left_out = [
+            f"{name}."
+            for name in ("expressions", "action_units")
+            if getattr(other.labels, name) != getattr(model.labels, name)
+        ]
+        if isinstance(model, SequenceModel) and not isinstance(other, SequenceModel):
+            left_out = ["memory.", "expressions.", "action_units.", "valence_arousal."]
+        placed = place_tensors(model, other.state_dict(), path, tuple(left_out))
         notes = report.notes
-        remarks = (f"init_from {self.init_from}: {placed}",)
+        remarks = (f"init_from {path}: {placed}",)
         return Built(model, remarks, notes.trained_on, notes.training_groups)
 
     def objective(self, model: AffectModel, targets: Targets) -> tuple[Recognition, ModelNotes]:
@@ -118,3 +125,36 @@ class MultiTask(Method):
             action_unit_weights=units,
         )
         return trained, notes
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiTask(Recogniser):
+    """A trunk under linear heads, or small blocks, for each task, trained on images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CNNRNN(Recogniser):
+    """A trunk on every frame and a recurrent network over frames, trained on clips of videos.
+
+    A sample is a clip: training.global_batch_size counts clips.
+
+    Attributes:
+        init_from: a trained recogniser of the same trunk to start from, with or without memory; of
+            one without, the trunk is taken.
+        network: the trunk, its memory and its heads.
+        clip_frames: frames of a training clip.
+    """
+
+    network: CNNRNNConfig = field(default_factory=CNNRNNConfig)
+    clip_frames: int = 80
+
+    def __post_init__(self) -> None:
+        """Refuses what any recogniser does, and clips of nothing."""
+        super().__post_init__()
+        if self.clip_frames < 2:
+            raise ValueError(f"clip_frames {self.clip_frames}, expected at least 2")
+
+    @property
+    def clips(self) -> ClipConfig:
+        """See :class:`Method`."""
+        return ClipConfig(frames=self.clip_frames, frame_step=self.network.frame_step)

@@ -70,6 +70,33 @@ class AffectModel(nn.Module):
         raise NotImplementedError
 
 
+class SequenceModel(AffectModel):
+    """A model that answers a frame from those around it in its video.
+
+    Attributes:
+        frame_step: frame numbers between the frames of a sequence.
+    """
+
+    frame_step: int
+
+    def features(self, images: Tensor) -> Tensor:
+        """Features [B, F] of images [B, 3, H, W], uint8 or float, 0..255: each alone."""
+        raise NotImplementedError
+
+    def answer_clips(self, images: Tensor, present: Tensor) -> Predictions:
+        """Answers the slots of clips.
+
+        Args:
+            images: [B * T, 3, H, W], clip by clip.
+            present: [B, T] bool, slots that hold a frame.
+        """
+        raise NotImplementedError
+
+    def answer_sequence(self, features: Tensor) -> Predictions:
+        """Answers the frames of one video in order, from features [n, F]."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, kw_only=True)
 class ViTConfig(ModelConfig):
     """A model on a ViT encoder of stage one.

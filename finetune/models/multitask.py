@@ -119,7 +119,7 @@ class MultiTask(AffectModel):
         self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
         self.trunk = build_trunk(config.trunk, config.image_size)
-        width: int = self.trunk.num_features  # type: ignore[assignment]
+        width = self.head_features
         hidden, classes = config.task_hidden, len(config.expression_space)
         self.valence_arousal = _head(width, hidden, 2)
         self.action_units = _head(width, hidden, len(config.action_unit_space))
@@ -128,6 +128,11 @@ class MultiTask(AffectModel):
             if config.expression_head == "cosine"
             else _head(width, hidden, classes)
         )
+
+    @property
+    def head_features(self) -> int:
+        """Features that the heads see: F."""
+        return self.trunk.num_features  # type: ignore[return-value]
 
     def features(self, images: Tensor) -> Tensor:
         """Features [B, F] of images [B, 3, H, W], uint8 or float, 0..255."""
@@ -139,7 +144,10 @@ class MultiTask(AffectModel):
         Returns:
             valence_arousal [B, 2] in (-1, 1), expression_logits [B, K], action_unit_logits [B, A].
         """
-        features = self.features(images)
+        return self.answer_features(self.features(images))
+
+    def answer_features(self, features: Tensor) -> Predictions:
+        """What the heads make of features [B, F]."""
         return Predictions(
             valence_arousal=self.valence_arousal(features).tanh(),
             expression_logits=self.expressions(features),

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from finetune.batches import LabelledBatch, SeenBatch
+from finetune.clips import ClipBatch
 from finetune.labels import Predictions
-from finetune.models.affect import AffectModel
+from finetune.models.affect import AffectModel, SequenceModel
 from finetune.objectives.coupling import (
     CouplingConfig,
     co_annotated,
@@ -75,9 +76,10 @@ class Recognition(Supervised):
     def forward(self, batch: LabelledBatch | SeenBatch) -> Tensor:
         """See :class:`~finetune.objectives.objective.TrainedModel`."""
         assert isinstance(batch, LabelledBatch)
-        answer, labels = self.model(batch.images), batch.labels
+        answer, labels = self._answer(batch), batch.labels
         logits = answer.expression_logits
         if self.scale is not None:
+            assert logits is not None
             logits = with_margin(
                 logits,
                 labels.expression,
@@ -87,6 +89,12 @@ class Recognition(Supervised):
             )
         sums = self.sums(replace(answer, expression_logits=logits), labels)
         return torch.cat([sums, self._teach(answer, batch)]) if self._taught else sums
+
+    def _answer(self, batch: LabelledBatch) -> Predictions:
+        if isinstance(batch, ClipBatch):
+            assert isinstance(self.model, SequenceModel)
+            return self.model.answer_clips(batch.images, batch.present)
+        return self.model(batch.images)  # type: ignore[no-any-return]
 
     def _teach(self, answer: Predictions, batch: LabelledBatch) -> Tensor:
         assert self.shares is not None

@@ -17,15 +17,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from finetune.data.columns import shown
-from finetune.labels import Floats
-from finetune.models.affect import AffectModel
+from finetune.labels import Floats, Predictions
+from finetune.models.affect import AffectModel, SequenceModel
 from finetune.predicting.batches import Batch, batches
+from finetune.predicting.sequences import frames_in_order
 from pretrain.data.sources import Source
 from pretrain.engine.runtime import Runtime
 from pretrain.engine.signals import Interrupted, StopSignal
 from pretrain.errors import UserError
 
 _AFFECT, _EXPRESSION, _UNITS = "valence_arousal", "expression", "action_units"
+
+#: What a model of sequences sees in each frame, and in its mirror image.
+_FEATURES = ("features", "mirrored")
 
 
 class PredictionError(UserError):
@@ -132,6 +136,9 @@ def predict(
     for part in parts:
         part.answers = {task: values.cpu() for task, values in part.answers.items()}
     whole = sorted(runtime.collect(parts), key=lambda part: part.index)
+    if isinstance(model, SequenceModel):
+        with _evaluating(model), torch.inference_mode():
+            whole = _over_time(model, whole, images, runtime, batch_size)
     return _put_together(whole, images, batch_size)
 
 
@@ -150,6 +157,11 @@ def _evaluating(model: AffectModel) -> Iterator[None]:
 def _answer(model: AffectModel, batch: Batch, runtime: Runtime, flip: bool) -> dict[str, Tensor]:
     """[B, columns] by task, on the device: the GPU need not wait for us between batches."""
     images = batch.images.to(runtime.device, non_blocking=True)
+    if isinstance(model, SequenceModel):
+        views = [images, images.flip(-1)] if flip else [images]
+        with runtime.autocast():
+            seen = [model.features(view).float() for view in views]
+        return dict(zip(_FEATURES, seen, strict=False))
     answers = _answer_once(model, images, runtime)
     if flip:
         mirrored = _answer_once(model, images.flip(-1), runtime)
@@ -157,9 +169,36 @@ def _answer(model: AffectModel, batch: Batch, runtime: Runtime, flip: bool) -> d
     return answers
 
 
+def _over_time(
+    model: SequenceModel, parts: list[_Part], images: Source, runtime: Runtime, batch_size: int
+) -> list[_Part]:
+    """Answers of a model of sequences, from the features of all frames, as one part."""
+    bad = [(part.index * batch_size + row, why) for part in parts for row, why in part.bad]
+    order = frames_in_order(images, model.frame_step, {row for row, _ in bad})
+    found = list[dict[str, Tensor]]()
+    for name in parts[0].answers:
+        features = torch.cat([part.answers[name] for part in parts])
+        whole: dict[str, Tensor] = {}
+        for rows in order.sequences:
+            with runtime.autocast():
+                answer = model.answer_sequence(features[rows].to(runtime.device))
+            for task, values in _as_scores(answer).items():
+                filled = whole.setdefault(task, torch.zeros(len(features), values.shape[1]))
+                filled[rows] = values.cpu()
+        for values in whole.values():
+            values[list(order.again)] = values[list(order.again.values())]
+        found.append(whole)
+    mean = {task: torch.stack([each[task] for each in found]).mean(0) for task in found[0]}
+    return [_Part(0, mean, bad, sum(part.elongated for part in parts))]
+
+
 def _answer_once(model: AffectModel, images: Tensor, runtime: Runtime) -> dict[str, Tensor]:
     with runtime.autocast():
-        found = model(images)
+        return _as_scores(model(images))
+
+
+def _as_scores(found: Predictions) -> dict[str, Tensor]:
+    """[B, columns] by task."""
     answers = {}
     if found.valence_arousal is not None:
         answers[_AFFECT] = found.valence_arousal.float()

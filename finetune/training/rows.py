@@ -292,7 +292,10 @@ def _prepared(
             labels.action_units or own.action_unit_space,
             data.mapping,
         )
-        known = np.flatnonzero(_labelled_rows(converted.targets, method.trained_tasks))
+        labelled = _labelled_rows(converted.targets, method.trained_tasks)
+        if method.clips is not None:  # what comes before a labelled frame counts
+            labelled |= True
+        known = np.flatnonzero(labelled)
         if len(known) < len(converted):
             said.append(
                 f"{len(converted) - len(known)} of {len(converted)} images have no label of"

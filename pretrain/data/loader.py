@@ -102,6 +102,9 @@ class AugmentedImages(Dataset[MicroBatch], Generic[MicroBatch]):
         augmentation: crop and flip.
     """
 
+    #: Images in a sample.
+    images_per_sample = 1
+
     def __init__(
         self,
         source: Source,

@@ -133,6 +133,7 @@ class Loop:
         optim: its clipping and weight average (the optimiser itself is given).
         defining: fields that define the run, kept in its checkpoints.
         images: images in the source.
+        images_per_sample: images in a sample: slots of a clip, or 1.
         max_bad_share: share of them that may be unreadable, 0 to 1.
     """
 
@@ -154,11 +155,13 @@ class Loop:
         defining: dict[str, Any],
         images: int,
         max_bad_share: float,
+        images_per_sample: int = 1,
     ) -> None:
         self.runtime, self.objective, self.schedule = runtime, objective, schedule
         self.training, self.saving, self.folder, self.seed = training, saving, folder, seed
         self.log_every_steps, self.steps_per_epoch = log_every_steps, steps_per_epoch
         self.defining, self.images, self.max_bad_share = defining, images, max_bad_share
+        self._images_a_step = training.global_batch_size * images_per_sample
         self.module = model
         if runtime.config.compile:
             model.compile(fullgraph=True, dynamic=False)
@@ -325,7 +328,7 @@ class Loop:
             "lr": self.schedule.lr(progress.step - 1),
             "grad_norm": norm,
             "skipped": int(progress.skipped.item()),
-            "images_per_second": steps_here * self.training.global_batch_size / seconds,
+            "images_per_second": steps_here * self._images_a_step / seconds,
             "waiting": self._waited / seconds,
         }
         if len(means) > 1:
@@ -368,4 +371,4 @@ class Loop:
 
     def _images_seen(self, bad: int) -> int:
         """At least the bad ones: neighbours tried in their place belong to no step."""
-        return min(self.images, max(self.progress.step * self.training.global_batch_size, bad))
+        return min(self.images, max(self.progress.step * self._images_a_step, bad))

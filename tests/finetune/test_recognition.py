@@ -10,18 +10,25 @@ import torch.nn.functional as F
 from greys import faces, targets
 
 from finetune.batches import LabelledBatch
+from finetune.data.config import LabelledConfig
+from finetune.data.opening import read_collection
 from finetune.labels import EXPRESSION_SPACES
 from finetune.load import load_model
-from finetune.methods.multitask import MultiTask
+from finetune.methods.multitask import CNNRNN, MultiTask
+from finetune.models.cnn_rnn import CNNRNNConfig
 from finetune.models.multitask import MultiTaskConfig
 from finetune.objectives.coupling import CouplingConfig, co_annotated, matched_units
 from finetune.objectives.margin import MarginConfig
 from finetune.objectives.recognition import Recognition
 from finetune.objectives.supervised import LossConfig
+from finetune.predict import PredictConfig, predict_table
 from finetune.table import read_table
 from finetune.train import FinetuneConfig, finetune
 from finetune.training.config import FinetuneOptimConfig, HeldOutConfig, TrainDataConfig
+from pretrain.data.colour import ColourConfig
 from pretrain.data.synthetic import SyntheticConfig
+from pretrain.data.transforms import apply_crop, central_square
+from pretrain.engine.checkpoint import CheckpointConfig
 from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.loop import LoopConfig
 from pretrain.engine.tracking import LogConfig, read_metrics
@@ -143,6 +150,85 @@ def test_a_second_stage_starts_where_the_first_ended(tmp_path: Path) -> None:
     assert built.seen == ("synthetic",)
     with pytest.raises(UserError, match="tensors"):
         replace(METHOD, network=replace(NET, trunk="resnet10t"), init_from=str(tmp_path)).build()
+
+
+VIDEOS = replace(RUN.data, synthetic=replace(RUN.data.synthetic, count=64, frames_per_video=16))
+MEMORY = CNNRNN(
+    network=CNNRNNConfig(trunk="plain_cnn", image_size=16, hidden=8),
+    losses=NO_WEIGHTS,
+    clip_frames=8,
+)
+
+
+def on_videos(folder: Path, **changes: object) -> FinetuneConfig:
+    return replace(
+        RUN,
+        output_dir=str(folder),
+        method=MEMORY,
+        data=VIDEOS,
+        validation=HeldOutConfig(count=40),
+        training=LoopConfig(epochs=2, global_batch_size=4),
+        **changes,
+    )
+
+
+def test_a_model_of_videos_trains_on_clips_and_answers_every_frame(tmp_path: Path) -> None:
+    assert finetune(on_videos(tmp_path / "run"))
+    model, _, _ = load_model(tmp_path / "run")
+    assert model.config == MEMORY.network
+    table = read_table(tmp_path / "run" / "predictions" / "validation.parquet")
+    assert len(table) == 40
+    assert table.present.all()
+    data = LabelledConfig(
+        synthetic=replace(VIDEOS.synthetic, count=40, subjects=6), split="validation"
+    )
+    place = tmp_path / "again.parquet"
+    asked = PredictConfig(model=str(tmp_path / "run"), data=data, out=str(place), batch_size=7)
+    predict_table(replace(asked, runtime=RuntimeConfig(threads=1)))
+    np.testing.assert_allclose(read_table(place).expression, table.expression, atol=1e-5)
+    faces = read_collection(data).open_images()
+    last = [row for row, video in enumerate(table.videos) if video == table.videos[0]]
+    pixels = np.stack([faces.image(row) for row in last])
+    with torch.no_grad():
+        squares = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        small = torch.stack(
+            [
+                apply_crop(image.permute(1, 2, 0).numpy(), central_square(1.0), 16)
+                for image in squares
+            ]
+        )
+        answer = model.answer_sequence(model.features(small)).expression_logits.softmax(1)
+    np.testing.assert_allclose(table.expression[last], answer, atol=1e-5)
+
+
+def test_a_resumed_run_of_clips_is_the_uninterrupted_one(tmp_path: Path) -> None:
+    often = CheckpointConfig(every_steps=1, keep=9)
+    assert finetune(on_videos(tmp_path / "whole", checkpoint=often))
+    assert finetune(on_videos(tmp_path / "cut", checkpoint=often))
+    steps = sorted((tmp_path / "cut" / "checkpoints").glob("step-*"))
+    for later in steps[2:]:
+        (later / "COMMITTED").unlink()
+    assert finetune(on_videos(tmp_path / "cut", checkpoint=often, resume="auto"))
+    files = [tmp_path / name / "model" / "model.safetensors" for name in ("cut", "whole")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_memory_can_be_put_on_a_trunk_that_was_trained_without(tmp_path: Path) -> None:
+    assert finetune(replace(RUN, output_dir=str(tmp_path), method=METHOD))
+    first = load_model(tmp_path)[0].state_dict()
+    second = replace(MEMORY, init_from=str(tmp_path)).build().model.state_dict()
+    trunk = [name for name in first if name.startswith("trunk.")]
+    assert all(torch.equal(first[name], second[name]) for name in trunk)
+
+
+def test_models_of_videos_refuse_stills(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="a list of stills"):
+        finetune(replace(on_videos(tmp_path), data=RUN.data))
+    with pytest.raises(ValueError, match=r"runtime\.compile true with a method of clips"):
+        on_videos(tmp_path, runtime=RuntimeConfig(compile=True))
+    colour = replace(VIDEOS, colour=ColourConfig(probability=0.2))
+    with pytest.raises(UserError, match=r"data\.colour\.probability 0\.2 with a method of clips"):
+        finetune(replace(on_videos(tmp_path), data=colour))
 
 
 @pytest.mark.parametrize(

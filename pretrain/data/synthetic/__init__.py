@@ -5,8 +5,8 @@ predicts VA from their scores would be right by construction. So what each label
 others is a dial, and `ceilings` measures what any method could reach.
 
 The state of a face is a set of independent standard normals (`Latents`): a still draws them once,
-from the stationary distribution; a video may let them wander (Ornstein-Uhlenbeck) and passes them
-to the same `face_state`.
+from the stationary distribution; a video (`frames_per_video`) lets them wander (Ornstein-Uhlenbeck)
+and passes them to the same `face_state`.
 
     expression    softmax of closeness to the class prototypes in the VA plane
     AUs           Du, Tao & Martinez (PNAS 2014) x gain + residual + speech on AU25/26
@@ -23,7 +23,8 @@ be seen at task coupling 0. At coupling 0 rho has no effect: VA is the hidden pa
 
 Where things are: `config` (the dials), `expressions` (classes, their AUs and their place in the VA
 plane), `subjects` (people), `affect` (latents to face state), `annotation` (face state to labels),
-`nuisance` (pose, light, occluders), `faces` (all of it by index), `ceilings`.
+`nuisance` (pose, light, occluders), `videos` (how states wander), `faces` (all of it by index),
+`ceilings`.
 
 Ceilings, measured with `ceilings(SyntheticConfig(score_sufficiency=rho), samples=60_000)` of
 `pretrain.data.synthetic.ceilings`: the best CCC on noisy labels from the true expression and AU

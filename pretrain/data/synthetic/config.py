@@ -51,6 +51,8 @@ class SyntheticConfig:
         task_coupling: 0, 0.5 or 1: how much expression, AUs and VA share.
         score_sufficiency: rho, 0.3, 0.6 or 1: what expression and AU scores can know of VA.
         redundancy: local (affect shows in one region) or wide (face-wide).
+        frames_per_video: 0: stills; else images are the frames of videos, so many of each, five a
+            second, with gaps in their numbers.
         seed: seed of everything, 0 or more.
     """
 
@@ -62,6 +64,7 @@ class SyntheticConfig:
     task_coupling: float = 1.0
     score_sufficiency: float = 0.6
     redundancy: str = "wide"
+    frames_per_video: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -71,6 +74,7 @@ class SyntheticConfig:
             count=(1, 10**9),
             size=(32, 512),
             subjects=(1, SUBJECTS_PER_SPLIT),
+            frames_per_video=(0, 10_000),
             seed=(0, 2**63),
         )
         for name, choices in (
@@ -84,3 +88,8 @@ class SyntheticConfig:
             if value not in choices:
                 options = ", ".join(str(choice) for choice in choices)
                 raise ValueError(f"{name} {value!r}, expected one of {options}")
+        if self.frames_per_video and STYLES[self.style].posed:
+            raise ValueError(
+                f"frames_per_video {self.frames_per_video} with style {self.style}, expected 0:"
+                " posed faces are stills"
+            )

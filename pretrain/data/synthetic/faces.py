@@ -1,7 +1,6 @@
 """The drawn faces by index: image, true state and labels."""
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from pretrain.data.drawing.state import FaceState
 from pretrain.data.generated import GeneratedNames
 from pretrain.data.order import mix
 from pretrain.data.sources import LabelledSource
+from pretrain.data.synthetic import videos
 from pretrain.data.synthetic.affect import Latents, face_state
 from pretrain.data.synthetic.annotation import Labels, annotate, withhold
 from pretrain.data.synthetic.config import SPLITS, STYLES, SUBJECTS_PER_SPLIT, SyntheticConfig
@@ -27,6 +27,7 @@ class Chances:
         who: the subject.
         pose: [3] uniforms, the classes that a posed still aims at.
         latents: [26] standard normals, the state of the face.
+        lagged: [26] the state that annotators of valence and arousal see; of a still the same.
         missing: one uniform, which labels are missing.
         annotation: [19] uniforms, confusion and missed AUs.
         raters: [8] standard normals, the raters' errors.
@@ -38,6 +39,7 @@ class Chances:
     who: Subject
     pose: list[float]
     latents: NDArray[np.float64]
+    lagged: NDArray[np.float64]
     missing: float
     annotation: list[float]
     raters: NDArray[np.float64]
@@ -57,12 +59,15 @@ class SyntheticFaces(LabelledSource):
         """Prepare the list of subjects; draws nothing."""
         self.config = config
         self._split = SPLITS.index(config.split)
-        key = mix(
-            mix(np.uint64(config.seed), self._split), np.arange(config.count, dtype=np.uint64)
-        )
+        recordings = np.arange(config.count, dtype=np.uint64)
+        if config.frames_per_video:
+            recordings //= np.uint64(config.frames_per_video)
+        key = mix(mix(np.uint64(config.seed), self._split), recordings)
         first = self._split * SUBJECTS_PER_SPLIT
         self._subjects = (key % np.uint64(config.subjects)).astype(np.int64) + first
-        self.names = GeneratedNames(config.count, partial(_name, self._subjects))
+        self.names = GeneratedNames(
+            config.count, self._frame_name if config.frames_per_video else self._still_name
+        )
 
     def __len__(self) -> int:
         return self.config.count
@@ -72,12 +77,21 @@ class SyntheticFaces(LabelledSource):
         chances = self._chances(index)
         style = STYLES[self.config.style]
         scene = draw_scene(style, chances.scene_uniforms, chances.scene_normals)
-        state = self._state(chances)
+        state = self._state(chances, chances.latents)
         return draw_face(chances.who.look, state, scene, self.config.size, chances.grain)
 
     def state(self, index: int) -> FaceState:
         """The true state of an image."""
-        return self._state(self._chances(index))
+        chances = self._chances(index)
+        return self._state(chances, chances.latents)
+
+    def video(self, index: int) -> tuple[str, int] | None:
+        """Name of the video of an image, and the number of its frame; None: a still."""
+        length = self.config.frames_per_video
+        if not length:
+            return None
+        video, place = divmod(range(len(self))[index], length)
+        return self._video_name(index), int(self._path(video).frames[place])
 
     def labels(self, index: int) -> Labels:
         """What the annotators recorded of an image.
@@ -87,23 +101,57 @@ class SyntheticFaces(LabelledSource):
             `AU1` ... `AU26`, 0.0 or 1.0. None is a missing label; missing is decided per image.
         """
         chances = self._chances(index)
-        labels = annotate(self._state(chances), chances.raters, chances.annotation)
-        return {"subject": chances.who.name, **withhold(labels, chances.missing)}
+        return {
+            "subject": chances.who.name,
+            **withhold(self._annotated(chances), chances.missing),
+        }
 
     def state_and_all_labels(self, index: int) -> tuple[FaceState, Labels]:
         """The true state of an image and its labels, had none gone missing."""
         chances = self._chances(index)
-        state = self._state(chances)
-        return state, annotate(state, chances.raters, chances.annotation)
+        return self._state(chances, chances.latents), self._annotated(chances)
+
+    def _annotated(self, chances: Chances) -> Labels:
+        state = self._state(chances, chances.latents)
+        labels = annotate(state, chances.raters, chances.annotation)
+        if chances.lagged is chances.latents:
+            return labels
+        late = self._state(chances, chances.lagged)
+        affect = annotate(late, chances.raters, chances.annotation)
+        return labels | {name: affect[name] for name in ("valence", "arousal")}
 
     def _chances(self, index: int) -> Chances:
         at = range(len(self))[index]
-        rng = np.random.Generator(np.random.PCG64((self.config.seed, 2, self._split, at)))
+        length = self.config.frames_per_video
+        chances = self._draws(at, 2, at) if not length else self._draws(at, 3, at // length)
+        if not length:
+            return chances
+        found, place = self._path(at // length), at % length
+        still = chances.scene_normals
+        return replace(
+            chances,
+            latents=found.latents[place],
+            lagged=found.lagged[place],
+            annotation=found.annotation[place].tolist(),
+            raters=found.raters[place],
+            scene_normals=[*found.pose[place].tolist(), *still[len(found.pose[place]) :]],
+            grain=np.random.Generator(np.random.PCG64((self.config.seed, 5, self._split, at))),
+        )
+
+    def _path(self, video: int) -> videos.Path:
+        config = self.config
+        return videos.path(config.seed, self._split, video, config.frames_per_video)
+
+    def _draws(self, at: int, purpose: int, number: int) -> Chances:
+        """What is drawn once for a still, or for a whole video."""
+        rng = np.random.Generator(np.random.PCG64((self.config.seed, purpose, self._split, number)))
         u, z = rng.random(64).tolist(), rng.standard_normal(64)
+        state = z[0:26]
         return Chances(
             who=subject(self.config.seed, int(self._subjects[at])),
             pose=u[0:3],
-            latents=z[0:26],
+            latents=state,
+            lagged=state,
             missing=u[3],
             annotation=u[4:23],
             raters=z[26:34],
@@ -112,8 +160,8 @@ class SyntheticFaces(LabelledSource):
             grain=rng,
         )
 
-    def _state(self, chances: Chances) -> FaceState:
-        u, z = chances.pose, chances.latents
+    def _state(self, chances: Chances, z: NDArray[np.float64]) -> FaceState:
+        u = chances.pose
         pose = int(u[0] * len(EXPRESSIONS))
         other = pose if u[1] < self.config.task_coupling else int(u[2] * len(EXPRESSIONS))
         latents = Latents(
@@ -128,6 +176,13 @@ class SyntheticFaces(LabelledSource):
         )
         return face_state(latents, chances.who, self.config)
 
+    def _still_name(self, index: int) -> str:
+        return f"s{self._subjects[index]:06d}/{index:07d}"
 
-def _name(subjects: NDArray[np.int64], index: int) -> str:
-    return f"s{subjects[index]:06d}/{index:07d}"
+    def _video_name(self, index: int) -> str:
+        return f"s{self._subjects[index]:06d}-v{index // self.config.frames_per_video:05d}"
+
+    def _frame_name(self, index: int) -> str:
+        known = self.video(index)
+        assert known is not None
+        return f"{known[0]}/{known[1]:05d}"

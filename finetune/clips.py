@@ -1,0 +1,218 @@
+"""Clips of labelled videos on their way to the loop: frames by their numbers, gaps masked.
+
+Shapes: B clips, T slots of a clip, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from finetune.batches import LabelledBatch, LabelTensors
+from finetune.data.annotations import Annotations
+from finetune.data.images import LabelledImages
+from pretrain.data.images import BadImage
+from pretrain.data.loader import MAX_REPLACEMENTS, AugmentedImages, Request
+from pretrain.data.order import sample_ids, uniform
+from pretrain.data.sources import SourceError
+from pretrain.data.transforms import CROP_DRAWS, AugmentationConfig, apply_crop, random_crop
+from pretrain.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipConfig:
+    """Windows of videos.
+
+    Attributes:
+        frames: slots of a clip, T.
+        frame_step: frame numbers that a slot stands for; one listed frame of them, a random one in
+            every epoch, is seen.
+    """
+
+    frames: int = 80
+    frame_step: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuses clips of nothing."""
+        for name in ("frames", "frame_step"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}, expected at least 1")
+
+
+@dataclass(frozen=True)
+class ClipBatch(LabelledBatch):
+    """A micro-batch of clips.
+
+    ``images`` and ``labels`` are those of all slots, clip by clip: [B * T, ...]; where no frame is
+    present, images are 0 and no label is valid.
+
+    Attributes:
+        present: [B, T] bool, slots in which a frame is seen.
+    """
+
+    present: Tensor
+
+    def pin_memory(self) -> ClipBatch:
+        """Called by the data loader, so that copies to a GPU overlap with its work."""
+        return replace(
+            self,
+            images=self.images.pin_memory(),
+            labels=self.labels.pin_memory(),
+            present=self.present.pin_memory(),
+        )
+
+    def to(self, device: torch.device) -> ClipBatch:
+        """The batch on a device."""
+        return replace(
+            self,
+            images=self.images.to(device, non_blocking=True),
+            labels=self.labels.to(device),
+            present=self.present.to(device, non_blocking=True),
+        )
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Where the frames of a clip are.
+
+    Attributes:
+        name: of the video and its first frame.
+        slots: rows of the list by slot, in the order of their frames; empty where there is none.
+    """
+
+    name: str
+    slots: tuple[tuple[int, ...], ...]
+
+
+def cut_clips(annotations: Annotations, config: ClipConfig) -> list[Clip]:
+    """Cuts every video into clips that follow each other; the last one may be short.
+
+    A video begins at its first listed frame. Clips without any frame are left out; rows that are
+    listed twice count once.
+
+    Raises:
+        UserError: stills.
+    """
+    if annotations.videos is None or annotations.frames is None:
+        raise UserError(
+            "data.kind: a list of stills, expected one with the video and frame of each image"
+        )
+    rows_of: dict[str, dict[int, int]] = {}
+    for row, (video, frame) in enumerate(
+        zip(annotations.videos, annotations.frames.tolist(), strict=True)
+    ):
+        rows_of.setdefault(video, {}).setdefault(frame, row)
+    found = list[Clip]()
+    for video, rows in rows_of.items():
+        first = min(rows)
+        clips: dict[int, list[list[int]]] = {}
+        for frame in sorted(rows):
+            clip, slot = divmod((frame - first) // config.frame_step, config.frames)
+            slots = clips.setdefault(clip, [[] for _ in range(config.frames)])
+            slots[slot].append(rows[frame])
+        found += [
+            Clip(f"{video}@{first + clip * config.frames * config.frame_step}", _frozen(slots))
+            for clip, slots in clips.items()
+        ]
+    return found
+
+
+def _frozen(slots: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, slots))
+
+
+class LabelledClips(AugmentedImages[ClipBatch]):
+    """Clips, all frames of one in the same crop. A bad image leaves its slot empty.
+
+    Args:
+        images: frames of videos and their labels.
+        clips: how they are cut.
+        described: what they are, for errors.
+        seed: the run's seed.
+        image_size: pixels a side that the model takes.
+        augmentation: crop and flip.
+
+    Raises:
+        UserError: stills.
+    """
+
+    def __init__(
+        self,
+        images: LabelledImages,
+        clips: ClipConfig,
+        *,
+        described: str,
+        seed: int,
+        image_size: int,
+        augmentation: AugmentationConfig,
+    ) -> None:
+        self.clips = cut_clips(images.annotations, clips)
+        super().__init__(
+            images,
+            described=described,
+            seed=seed,
+            image_size=image_size,
+            augmentation=augmentation,
+        )
+        self.ids = sample_ids([clip.name for clip in self.clips])
+        self.length = self.images_per_sample = clips.frames
+        self.labels = LabelTensors.of(images.targets)
+
+    def __getitem__(self, request: Request) -> ClipBatch:
+        """The micro-batch of an epoch and indices of clips."""
+        epoch, indices = request
+        ids, bad = self.ids[indices], list[tuple[str, str]]()
+        crops = uniform(seed=self.seed, epoch=epoch, ids=ids, purpose="crop", draws=CROP_DRAWS)
+        chosen = uniform(seed=self.seed, epoch=epoch, ids=ids, purpose="frame", draws=self.length)
+        shape = (len(indices), self.length)
+        images = torch.zeros(*shape, 3, self.image_size, self.image_size, dtype=torch.uint8)
+        rows = np.full(shape, -1)
+        for place, index in enumerate(indices):
+            for slot, listed in enumerate(self.clips[int(index)].slots):
+                if not listed:
+                    continue
+                row = listed[int(chosen[place, slot] * len(listed))]
+                pixels = self._pixels(row, bad)
+                if pixels is None:
+                    continue
+                aspect = self.source.aspect(row) or pixels.shape[1] / pixels.shape[0]
+                crop = random_crop(crops[place], aspect, self.augmentation)
+                images[place, slot] = apply_crop(pixels, crop, self.image_size)
+                rows[place, slot] = row
+        present = rows >= 0
+        if not present.any():
+            raise SourceError(
+                f"{bad[-1][0]}: all frames of a step cannot be read ({bad[-1][1]}), expected some"
+            )
+        return ClipBatch(
+            images=images.flatten(0, 1),
+            labels=_labels(self.labels, rows.reshape(-1)),
+            noise=None,
+            epoch=epoch,
+            bad=bad[:MAX_REPLACEMENTS],
+            present=torch.from_numpy(present),
+        )
+
+    def _pixels(self, row: int, bad: list[tuple[str, str]]) -> NDArray[np.uint8] | None:
+        try:
+            return self.source.image(row)
+        except BadImage as error:
+            bad.append((error.name, error.reason))
+            return None
+
+
+def _labels(labels: LabelTensors, rows: NDArray[np.int64]) -> LabelTensors:
+    """The labels of rows; of -1 none is valid."""
+    found = labels.rows(np.maximum(rows, 0))
+    there = torch.from_numpy(rows >= 0)
+    return replace(
+        found,
+        valence_arousal_valid=found.valence_arousal_valid & there[:, None],
+        expression_valid=found.expression_valid & there,
+        action_units_valid=found.action_units_valid & there[:, None],
+    )

@@ -1,0 +1,129 @@
+"""A convolutional trunk on every frame, and a recurrent network over the frames of a video.
+
+Shapes: B clips, T slots of a clip, n frames, F features, R recurrent width.
+
+Source: Kollias and Zafeiriou 2019 (arXiv 1910.04855): two layers of 128 gated recurrent units on
+the features of VGG-Face, an answer at every step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from finetune.labels import Predictions
+from finetune.models.affect import SequenceModel
+from finetune.models.multitask import MultiTask, MultiTaskConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class CNNRNNConfig(MultiTaskConfig):
+    """A recogniser with memory.
+
+    Attributes:
+        hidden: R, units of each layer.
+        layers: recurrent layers.
+        window: frames that are answered together, each from those before it in the window; windows
+            overlap by half and answers are averaged. 0: the state is carried through a whole video.
+        frame_step: frame numbers between the frames of a sequence; a video is that many sequences.
+    """
+
+    hidden: int = 128
+    layers: int = 2
+    window: int = 0
+    frame_step: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuses numbers out of range."""
+        super().__post_init__()
+        for name, least in (("hidden", 1), ("layers", 1), ("window", 0), ("frame_step", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} {getattr(self, name)}, expected at least {least}")
+        if self.window == 1:
+            raise ValueError("window 1, expected 0 or at least 2")
+
+    def build(self) -> CNNRNN:
+        """The model, with fresh weights."""
+        return CNNRNN(self)
+
+
+class CNNRNN(MultiTask, SequenceModel):
+    """The trunk's features, in the order of frames, through gated recurrent units under the heads.
+
+    Args:
+        config: what it is.
+    """
+
+    def __init__(self, config: CNNRNNConfig) -> None:
+        super().__init__(config)
+        self.memory = nn.GRU(
+            self.trunk.num_features, config.hidden, config.layers, batch_first=True
+        )
+        self._window = config.window
+        self.frame_step = config.frame_step
+
+    @property
+    def head_features(self) -> int:
+        """R: heads see the memory."""
+        assert isinstance(self.config, CNNRNNConfig)
+        return self.config.hidden
+
+    def forward(self, images: Tensor) -> Predictions:
+        """Answers stills [B, 3, H, W], uint8 or float, 0..255: each a video of one frame."""
+        features = self.features(images).unsqueeze(1)
+        return self.answer_features(self.memory(features)[0].squeeze(1))
+
+    def answer_clips(self, images: Tensor, present: Tensor) -> Predictions:
+        """Answers the slots of clips; what is said of empty ones means nothing.
+
+        Args:
+            images: [B * T, 3, H, W], clip by clip.
+            present: [B, T] bool; the memory passes over empty slots.
+        """
+        there = present.flatten()
+        seen = self.features(images[there])  # what is not there must not reach a batch norm
+        features = seen.new_zeros(len(there), seen.shape[1])
+        features = features.masked_scatter(there.unsqueeze(1), seen)
+        features = rearrange(features, "(b t) f -> b t f", b=len(present))
+        return self.answer_features(self.remember(features, present).flatten(0, 1))
+
+    def remember(self, features: Tensor, present: Tensor) -> Tensor:
+        """States [B, T, R] after each frame of features [B, T, F]; 0 where none is present."""
+        # Frames that are there come first, in their order: the units look back only, so whatever
+        # follows them changes nothing.
+        order = torch.argsort((~present).int(), dim=1, stable=True)
+        states, _ = self.memory(_taken(features, order))
+        return _taken(states, torch.argsort(order, dim=1)) * present.unsqueeze(-1)
+
+    def answer_sequence(self, features: Tensor) -> Predictions:
+        """Answers the frames of a video in order, from features [n, F]; see ``window``."""
+        n, window = len(features), self._window
+        if not window or n <= window:
+            return self._answer_window(features)
+        starts = [*range(0, n - window, window // 2), n - window]
+        answers = [self._answer_window(features[start : start + window]) for start in starts]
+        return Predictions(
+            **{
+                name: _averaged([getattr(answer, name) for answer in answers], starts, n)
+                for name in ("valence_arousal", "expression_logits", "action_unit_logits")
+            }
+        )
+
+    def _answer_window(self, features: Tensor) -> Predictions:
+        return self.answer_features(self.memory(features.unsqueeze(0))[0][0])
+
+
+def _taken(values: Tensor, order: Tensor) -> Tensor:
+    return values.gather(1, order.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+
+
+def _averaged(parts: list[Tensor], starts: list[int], n: int) -> Tensor:
+    """The mean of what windows say of each frame."""
+    total, count = parts[0].new_zeros(n, parts[0].shape[1]), parts[0].new_zeros(n, 1)
+    for start, part in zip(starts, parts, strict=True):
+        total[start : start + len(part)] += part
+        count[start : start + len(part)] += 1
+    return total / count
