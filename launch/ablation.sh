@@ -4,6 +4,7 @@
 # A second run goes on where the first was stopped. Runs in parallel: JOBS=4 bash launch/ablation.sh OUT
 set -euo pipefail
 source "$(dirname "$0")/environment.sh" ""
+source launch/rows.sh
 
 out=${1:?a folder for the runs}
 [[ $out != *[[:space:]]* ]] || { echo "error: '$out', expected a folder without spaces" >&2; exit 2; }
@@ -74,11 +75,7 @@ rows+=(
     [cotex_teacher_0.1_unlabelled]="$views --method.views.shared=true --method.cotraining.teacher=true \
         --optim.ema_decay=0.98 $others --training.epochs=18"
 )
-wanted=("$@")
-[[ ${#wanted[@]} -gt 0 ]] || wanted=("${!rows[@]}")
-for row in "${wanted[@]}"; do
-    [[ -n ${rows[$row]:-} ]] || { echo "error: row '$row', expected some of ${!rows[*]}" >&2; exit 2; }
-done
+choose_rows "$@"
 
 stage_one() { # FOLDER OPTIONS
     python pretrain/main.py --config configs/finetune/ablation_pretrain.yaml --resume auto \
@@ -88,25 +85,11 @@ stage_one encoder
 stage_one non_faces --data.source non_faces
 python finetune/main.py --config configs/finetune/ablation_cnn.yaml --resume auto --output_dir "$cnn"
 
-run_row() { # ROW SEED
-    local kind=rows config=configs/finetune/ablation.yaml
-    [[ $1 == cotex* ]] && kind=cotex config=configs/finetune/ablation_cotex.yaml
-    local folder=$out/$kind/$1/seed-$2
-    [[ -f $folder/scores.json ]] && return
-    # shellcheck disable=SC2086 # options, split on purpose
-    python finetune/main.py --config "$config" --resume auto --seed "$2" --output_dir "$folder" \
-        ${rows[$1]} > "$out/$1-$2.log" 2>&1 || { tail -n 3 "$out/$1-$2.log" >&2; return 1; }
-    echo "$1 seed $2: done"
+config_of() { # ROW
+    if [[ $1 == cotex* ]]; then
+        echo cotex configs/finetune/ablation_cotex.yaml
+    else
+        echo rows configs/finetune/ablation.yaml
+    fi
 }
-failed=0
-for seed in $(seq 0 $((seeds - 1))); do
-    for row in "${wanted[@]}"; do
-        while (($(jobs -rp | wc -l) >= ${JOBS:-1})); do wait -n || failed=1; done
-        run_row "$row" "$seed" &
-    done
-done
-for job in $(jobs -p); do wait "$job" || failed=1; done
-for kind in rows cotex; do
-    [[ ! -d $out/$kind ]] || python -m finetune.compare "$out/$kind" --out "$out/$kind.md"
-done
-exit "$failed"
+run_rows "$out" "$seeds" config_of

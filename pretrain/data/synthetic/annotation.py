@@ -68,9 +68,18 @@ def miss_rate(intensity: float) -> float:
     return 0.5 * min(max((0.7 - intensity) / 0.3, 0.0), 1.0)
 
 
-def withhold(labels: Labels, u: float) -> Labels:
-    """The labels with whole tasks set to None, in the shares of `LABELLED`; `u` is a uniform."""
+def withhold(labels: Labels, u: float, overlap: bool = True) -> Labels:
+    """The labels with whole tasks set to None, in the shares of `LABELLED`.
+
+    Args:
+        labels: all of them.
+        u: a uniform.
+        overlap: whether an image keeps both an expression and AUs; if not, either is withheld.
+    """
     place = int(np.searchsorted(np.cumsum([share for share, _ in LABELLED]), u * 0.999999))
     affect, expression, action_units = LABELLED[place][1]
+    if expression and action_units and not overlap:
+        expression = u * 1000 % 1 < 0.5
+        action_units = not expression
     kept = {"valence": affect, "arousal": affect, "expression": expression}
     return {name: v if kept.get(name, action_units) else None for name, v in labels.items()}

@@ -51,6 +51,7 @@ class SyntheticConfig:
         task_coupling: 0, 0.5 or 1: how much expression, AUs and VA share.
         score_sufficiency: rho, 0.3, 0.6 or 1: what expression and AU scores can know of VA.
         redundancy: local (affect shows in one region) or wide (face-wide).
+        overlap: whether images may have labels of both expression and AUs; false: of one of them.
         frames_per_video: 0: stills; else images are the frames of videos, so many of each, five a
             second, with gaps in their numbers.
         seed: seed of everything, 0 or more.
@@ -64,6 +65,7 @@ class SyntheticConfig:
     task_coupling: float = 1.0
     score_sufficiency: float = 0.6
     redundancy: str = "wide"
+    overlap: bool = True
     frames_per_video: int = 0
     seed: int = 0
 

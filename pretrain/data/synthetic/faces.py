@@ -103,7 +103,7 @@ class SyntheticFaces(LabelledSource):
         chances = self._chances(index)
         return {
             "subject": chances.who.name,
-            **withhold(self._annotated(chances), chances.missing),
+            **withhold(self._annotated(chances), chances.missing, self.config.overlap),
         }
 
     def state_and_all_labels(self, index: int) -> tuple[FaceState, Labels]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pretrain.data.drawing.state import ACTION_UNITS, FaceState
+from pretrain.data.synthetic import SyntheticConfig, SyntheticFaces
 from pretrain.data.synthetic.annotation import LABELLED, NEIGHBOURS, Labels, annotate, miss_rate
 from pretrain.data.synthetic.expressions import EXPRESSIONS
 
@@ -30,6 +31,22 @@ def test_missing_labels_follow_the_documented_pattern(
         assert within(pattern[have], len(labels), share), have
     for task, share in enumerate((0.73, 0.64, 0.73)):
         assert within(sum(n for have, n in pattern.items() if have[task]), len(labels), share)
+
+
+def test_without_overlap_an_image_has_labels_of_an_expression_or_of_units() -> None:
+    config = SyntheticConfig(count=2000, size=32, overlap=False)
+    faces, others = SyntheticFaces(config), SyntheticFaces(replace(config, overlap=True))
+    pattern = Counter[tuple[bool, bool]]()
+    for index in range(2000):
+        row, whole = faces.labels(index), others.labels(index)
+        had = whole["expression"] is not None, whole["AU1"] is not None
+        has = row["expression"] is not None, row["AU1"] is not None
+        assert row["valence"] == whole["valence"]
+        assert has == had or (all(had) and sum(has) == 1)
+        if all(had):
+            pattern[has] += 1
+    assert within(pattern[True, False], pattern.total(), 0.5)
+    assert within(pattern.total(), 2000, 0.47)
 
 
 def test_a_task_is_missing_as_a_whole(labels: list[Labels]) -> None:

@@ -1,0 +1,45 @@
+# Sourced by scripts that compare systems: runs rows of options with several seeds, then tabulates.
+#
+#   declare -A rows=([NAME]="OPTIONS" ...)      options of finetune/main.py
+#   choose_rows [ROW ...]                       those that are wanted; none: all
+#   run_rows OUT SEEDS CONFIG_OF                CONFIG_OF ROW prints "KIND CONFIG"
+#
+# A row lands in OUT/KIND/ROW/seed-N; a second run goes on where the first was stopped. JOBS=4 runs
+# four at a time. One table a kind: OUT/KIND.md.
+
+choose_rows() {
+    wanted=("$@")
+    [[ ${#wanted[@]} -gt 0 ]] || mapfile -t wanted < <(printf '%s\n' "${!rows[@]}" | sort)
+    local row
+    for row in "${wanted[@]}"; do
+        [[ -n ${rows[$row]:-} ]] || { echo "error: row '$row', expected some of ${!rows[*]}" >&2; exit 2; }
+    done
+}
+
+_run_row() { # OUT ROW SEED KIND CONFIG
+    local folder=$1/$4/$2/seed-$3
+    [[ -f $folder/scores.json ]] && return
+    # shellcheck disable=SC2086 # options, split on purpose
+    python finetune/main.py --config "$5" --resume auto --seed "$3" --output_dir "$folder" \
+        ${rows[$2]} > "$1/$2-$3.log" 2>&1 || { tail -n 3 "$1/$2-$3.log" >&2; return 1; }
+    echo "$2 seed $3: done"
+}
+
+run_rows() {
+    local out=$1 seeds=$2 config_of=$3 failed=0 seed row kind config job
+    mkdir -p "$out"
+    declare -A kinds=()
+    for seed in $(seq 0 $((seeds - 1))); do
+        for row in "${wanted[@]}"; do
+            read -r kind config < <("$config_of" "$row")
+            kinds[$kind]=1
+            while (($(jobs -rp | wc -l) >= ${JOBS:-1})); do wait -n || failed=1; done
+            _run_row "$out" "$row" "$seed" "$kind" "$config" &
+        done
+    done
+    for job in $(jobs -p); do wait "$job" || failed=1; done
+    for kind in "${!kinds[@]}"; do
+        python -m finetune.compare "$out/$kind" --out "$out/$kind.md" || failed=1
+    done
+    return "$failed"
+}
