@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from finetune.data.config import LabelledConfig
 from finetune.data.opening import Collection, read_collection
@@ -24,7 +27,7 @@ from pretrain.engine.launching import LaunchError, RuntimeConfig
 from pretrain.engine.runtime import Runtime
 from pretrain.engine.signals import EXIT_STOPPED, Interrupted, StopSignal
 from pretrain.errors import exit_code
-from pretrain.files import check_out
+from pretrain.files import check_out, write_bytes
 
 PROGRAM = "[accelerate launch -m] finetune.predict"
 
@@ -50,6 +53,8 @@ class PredictConfig:
         action_units: likewise.
         batch_size: images that the model sees at once, in each process.
         flip: average the answers for each image and its mirror image; takes twice the time.
+        features: NumPy file (.npy) for the features of the images, [images, width] float32, NaN
+            where one cannot be read; null: none. Takes twice the time.
         workers: processes that load images, in each process; null: 1 on a CPU, up to 8 on a GPU.
         runtime: precision, processes, threads.
     """
@@ -62,6 +67,7 @@ class PredictConfig:
     action_units: str | None = None
     batch_size: int = 64
     flip: bool = False
+    features: str | None = None
     workers: int | None = operational(None)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
@@ -85,6 +91,11 @@ class PredictConfig:
         """Where the table goes."""
         return Path(os.path.expanduser(self.out))
 
+    @property
+    def features_file(self) -> Path | None:
+        """Where the features go."""
+        return None if self.features is None else Path(os.path.expanduser(self.features))
+
     def check_out(self) -> None:
         """Refuses to write over what is read, and where nothing can be written.
 
@@ -97,6 +108,8 @@ class PredictConfig:
         if self.data.listing is not None:
             read.append(self.data.listing)
         check_out(self.table, read, self.data.folder)
+        if self.features_file is not None:
+            check_out(self.features_file, [*read, self.table], self.data.folder)
 
 
 def predict_table(config: PredictConfig, stop: StopSignal | None = None) -> list[str]:
@@ -159,6 +172,7 @@ def _predict(
         batch_size=config.batch_size,
         workers=runtime.spare_workers() if config.workers is None else config.workers,
         flip=config.flip,
+        features=config.features is not None,
         show_progress=True,
         stop=stop,
     )
@@ -176,6 +190,12 @@ def _predict(
             )
             write_table(config.table, table)
             lines = [*_said(table, answers, seconds), f"table     {config.table}"]
+            if config.features_file is not None:
+                assert answers.features is not None
+                content = io.BytesIO()
+                np.save(content, answers.features, allow_pickle=False)
+                write_bytes(config.features_file, content.getvalue())
+                lines.append(f"features  {config.features_file}")
     return lines
 
 

@@ -56,6 +56,14 @@ class AffectModel(nn.Module):
         """Answers images [B, 3, H, W], uint8 or float, 0..255."""
         raise NotImplementedError
 
+    def features(self, images: Tensor) -> Tensor:
+        """Features [B, F] of images [B, 3, H, W], uint8 or float, 0..255: each alone.
+
+        Raises:
+            NotImplementedError: the model has no one vector that its answers follow from.
+        """
+        raise NotImplementedError
+
     def answer_views(self, images: Tensor, visible: Sequence[Tensor | None]) -> list[Predictions]:
         """What each view answers, for models that are trained on masked views.
 
@@ -78,10 +86,6 @@ class SequenceModel(AffectModel):
     """
 
     frame_step: int
-
-    def features(self, images: Tensor) -> Tensor:
-        """Features [B, F] of images [B, 3, H, W], uint8 or float, 0..255: each alone."""
-        raise NotImplementedError
 
     def answer_clips(self, images: Tensor, present: Tensor) -> Predictions:
         """Answers the slots of clips.

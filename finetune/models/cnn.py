@@ -75,6 +75,10 @@ class ExpressionCNN(AffectModel):
         """Pooled features [B, F] and logits [B, K] of images [B, 3, H, W], 0..255."""
         raise NotImplementedError
 
+    def features(self, images: Tensor) -> Tensor:
+        """See :class:`AffectModel`."""
+        return self.features_and_logits(images)[0]
+
     def forward(self, images: Tensor) -> Predictions:
         """Expression logits of images [B, 3, H, W], uint8 or float, 0..255."""
         return Predictions(expression_logits=self.features_and_logits(images)[1])

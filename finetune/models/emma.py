@@ -216,6 +216,10 @@ class EMMA(AffectModel):
             self.answer(whole | {"features": self.encoder(images, seen)[:, 0]}) for seen in visible
         ]
 
+    def features(self, images: Tensor) -> Tensor:
+        """See :class:`AffectModel`: the encoder's class token, [B, D]."""
+        return self.encoder(images)[:, 0]  # type: ignore[no-any-return]
+
     def look(self, images: Tensor) -> dict[str, Tensor]:
         """What the networks below the heads see in images [B, 3, H, W].
 

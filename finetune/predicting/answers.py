@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -45,6 +46,7 @@ class Answers:
         expression: [n, K] probabilities that add up to 1; None: likewise.
         action_units: [n, A] probabilities; None: likewise.
         bad: why an image cannot be read, by its name in the list.
+        features: [n, F] float32, what the model makes its answers of; None: nobody asked.
         elongated: how many images are wider or taller than 1.6 : 1, and so hardly face crops.
     """
 
@@ -53,6 +55,7 @@ class Answers:
     action_units: Floats | None
     bad: Mapping[str, str]
     elongated: int
+    features: NDArray[np.float32] | None = None
 
 
 @dataclass
@@ -73,6 +76,7 @@ def predict(
     batch_size: int,
     workers: int,
     flip: bool = False,
+    features: bool = False,
     show_progress: bool = False,
     timeout_seconds: float = 600,
     stop: StopSignal | None = None,
@@ -92,13 +96,14 @@ def predict(
         batch_size: B, images that the model sees at once.
         workers: loader processes of each process; 0 loads in this one.
         flip: the mean of the answers for an image and for its mirror image.
+        features: give the features of each image as well, not mirrored.
         show_progress: a bar on the main process, where standard error is a terminal.
         timeout_seconds: how long to wait for the loader processes.
         stop: ends it between two batches, on all processes; None: nothing does.
 
     Raises:
-        PredictionError: no image can be read, an answer is no number, or the device has too little
-            memory.
+        PredictionError: no image can be read, an answer is no number, the device has too little
+            memory, or the model has no features.
         UserError: the source's.
         Interrupted: a process got a stop signal.
     """
@@ -122,7 +127,7 @@ def predict(
             try:
                 # The last round may have no batch for this process.
                 if (batch := next(loaded, None)) is not None:
-                    answers = _answer(model, batch, runtime, flip)
+                    answers = _answer(model, batch, runtime, flip, features)
                     parts.append(_Part(first + runtime.rank, answers, batch.bad, batch.elongated))
             except UserError as error:
                 failure = error
@@ -138,7 +143,7 @@ def predict(
     whole = sorted(runtime.collect(parts), key=lambda part: part.index)
     if isinstance(model, SequenceModel):
         with _evaluating(model), torch.inference_mode():
-            whole = _over_time(model, whole, images, runtime, batch_size)
+            whole = _over_time(model, whole, images, runtime, batch_size, features)
     return _put_together(whole, images, batch_size)
 
 
@@ -154,23 +159,42 @@ def _evaluating(model: AffectModel) -> Iterator[None]:
             module.training = training
 
 
-def _answer(model: AffectModel, batch: Batch, runtime: Runtime, flip: bool) -> dict[str, Tensor]:
+def _answer(
+    model: AffectModel, batch: Batch, runtime: Runtime, flip: bool, features: bool
+) -> dict[str, Tensor]:
     """[B, columns] by task, on the device: the GPU need not wait for us between batches."""
     images = batch.images.to(runtime.device, non_blocking=True)
     if isinstance(model, SequenceModel):
         views = [images, images.flip(-1)] if flip else [images]
         with runtime.autocast():
-            seen = [model.features(view).float() for view in views]
+            seen = [_features(model, view) for view in views]
         return dict(zip(_FEATURES, seen, strict=False))
     answers = _answer_once(model, images, runtime)
     if flip:
         mirrored = _answer_once(model, images.flip(-1), runtime)
         answers = {task: (values + mirrored[task]) / 2 for task, values in answers.items()}
+    if features:
+        with runtime.autocast():
+            answers[_FEATURES[0]] = _features(model, images)
     return answers
 
 
+def _features(model: AffectModel, images: Tensor) -> Tensor:
+    try:
+        return model.features(images).float()
+    except NotImplementedError:
+        raise PredictionError(
+            f"a {type(model).__name__} has no one vector of features, expected another model"
+        ) from None
+
+
 def _over_time(
-    model: SequenceModel, parts: list[_Part], images: Source, runtime: Runtime, batch_size: int
+    model: SequenceModel,
+    parts: list[_Part],
+    images: Source,
+    runtime: Runtime,
+    batch_size: int,
+    keep_features: bool,
 ) -> list[_Part]:
     """Answers of a model of sequences, from the features of all frames, as one part."""
     bad = [(part.index * batch_size + row, why) for part in parts for row, why in part.bad]
@@ -189,6 +213,8 @@ def _over_time(
             values[list(order.again)] = values[list(order.again.values())]
         found.append(whole)
     mean = {task: torch.stack([each[task] for each in found]).mean(0) for task in found[0]}
+    if keep_features:
+        mean[_FEATURES[0]] = torch.cat([part.answers[_FEATURES[0]] for part in parts])
     return [_Part(0, mean, bad, sum(part.elongated for part in parts))]
 
 
@@ -239,10 +265,12 @@ def _put_together(parts: list[_Part], images: Source, batch_size: int) -> Answer
             )
         found[task] = values
     affect, expression = found.get(_AFFECT), found.get(_EXPRESSION)
+    seen = found.get(_FEATURES[0])
     return Answers(
         valence_arousal=None if affect is None else affect.clip(-1, 1),
         expression=None if expression is None else expression / expression.sum(1, keepdims=True),
         action_units=found.get(_UNITS),
         bad={images.names[row]: reason for row, reason in reasons.items()},
         elongated=sum(part.elongated for part in parts),
+        features=None if seen is None else seen.astype(np.float32),
     )

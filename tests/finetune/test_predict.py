@@ -19,6 +19,7 @@ from finetune.data.opening import read_collection
 from finetune.load import load_model
 from finetune.loading.notes import ModelNotes
 from finetune.models.cnn import TimmCNNConfig
+from finetune.models.cotex import CoTEXConfig
 from finetune.models.emma import EMMAConfig
 from finetune.predicting.table import fingerprint
 from finetune.save import save_model
@@ -191,6 +192,36 @@ def test_a_flip_and_another_size_change_the_answers(place, tmp_path, monkeypatch
         assert (code, err) == (0, "")
         found[name] = read_table(out).expression[0]
     assert len({tuple(values) for values in found.values()}) == 3
+
+
+def test_features_are_those_under_the_answers(place, tmp_path, monkeypatch, capsys):
+    out, file = tmp_path / "t.parquet", tmp_path / "features.npy"
+    options = ("--features", file, "--flip", "true")
+    code, text, err = said(monkeypatch, capsys, *folder_of(place, out), *QUICK, *options)
+    assert (code, err) == (0, "")
+    assert f"features  {file}" in text
+    found = np.load(file)
+    assert (found.shape, found.dtype) == ((21, 192), np.float32)
+    assert np.flatnonzero(np.isnan(found).any(1)).tolist() == [5]
+    model, _, _ = load_model(place / "run")
+    with Image.open(place / "faces" / "04.png") as picture:
+        square = picture.crop((0, 2, 36, 38)).resize((32, 32), Image.Resampling.BICUBIC)
+    with torch.no_grad():
+        expected = model.features(torch.from_numpy(np.array(square)).permute(2, 0, 1)[None])
+    np.testing.assert_allclose(found[4], expected[0], atol=0.1)
+    line = refusal(
+        monkeypatch, capsys, *folder_of(place, out), "--features", place / "faces" / "01.png"
+    )
+    assert "01.png" in line
+
+
+def test_a_model_of_several_views_has_no_features(tmp_path, place, monkeypatch, capsys):
+    views = CoTEXConfig(size="tiny", image_size=32, patch_size=16)
+    save_model(views.build(), tmp_path / "model", ModelNotes())
+    options = ("--model", tmp_path / "model", *folder_of(place, tmp_path / "t.parquet")[2:])
+    line = said(monkeypatch, capsys, *options, *QUICK, "--features", tmp_path / "f.npy")[2]
+    assert "a CoTEX has no one vector of features, expected another model" in line
+    assert not (tmp_path / "f.npy").exists()
 
 
 def test_a_task_that_the_model_was_not_trained_for_has_no_columns(
