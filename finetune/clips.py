@@ -16,9 +16,10 @@ from torch import Tensor
 from finetune.batches import LabelledBatch, LabelTensors
 from finetune.data.annotations import Annotations
 from finetune.data.images import LabelledImages
+from finetune.data.sound.sounds import Sounds
 from pretrain.data.images import BadImage
 from pretrain.data.loader import MAX_REPLACEMENTS, AugmentedImages, Request
-from pretrain.data.order import sample_ids, uniform
+from pretrain.data.order import Ids, sample_ids, uniform
 from pretrain.data.sources import SourceError
 from pretrain.data.transforms import CROP_DRAWS, AugmentationConfig, apply_crop, random_crop
 from pretrain.errors import UserError
@@ -32,16 +33,20 @@ class ClipConfig:
         frames: slots of a clip, T.
         frame_step: frame numbers that a slot stands for; one listed frame of them, a random one in
             every epoch, is seen.
+        silence: share of the clips whose sound is left out, so that a model learns to do without.
     """
 
     frames: int = 80
     frame_step: int = 1
+    silence: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses clips of nothing."""
         for name in ("frames", "frame_step"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}, expected at least 1")
+        if not 0 <= self.silence < 1:
+            raise ValueError(f"silence {self.silence}, expected in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,14 @@ class ClipBatch(LabelledBatch):
 
     Attributes:
         present: [B, T] bool, slots in which a frame is seen.
+        sound: [B * T, S, M] log-mel patches around the frames, 0 where nothing is heard; None: for
+            a model that does not listen.
+        heard: [B * T] bool, where there is sound.
     """
 
     present: Tensor
+    sound: Tensor | None = None
+    heard: Tensor | None = None
 
     def pin_memory(self) -> ClipBatch:
         """Called by the data loader, so that copies to a GPU overlap with its work."""
@@ -64,6 +74,8 @@ class ClipBatch(LabelledBatch):
             images=self.images.pin_memory(),
             labels=self.labels.pin_memory(),
             present=self.present.pin_memory(),
+            sound=None if self.sound is None else self.sound.pin_memory(),
+            heard=None if self.heard is None else self.heard.pin_memory(),
         )
 
     def to(self, device: torch.device) -> ClipBatch:
@@ -73,6 +85,8 @@ class ClipBatch(LabelledBatch):
             images=self.images.to(device, non_blocking=True),
             labels=self.labels.to(device),
             present=self.present.to(device, non_blocking=True),
+            sound=None if self.sound is None else self.sound.to(device, non_blocking=True),
+            heard=None if self.heard is None else self.heard.to(device, non_blocking=True),
         )
 
 
@@ -136,6 +150,7 @@ class LabelledClips(AugmentedImages[ClipBatch]):
         seed: the run's seed.
         image_size: pixels a side that the model takes.
         augmentation: crop and flip.
+        sounds: of the videos; None: nothing is heard.
 
     Raises:
         UserError: stills.
@@ -146,6 +161,7 @@ class LabelledClips(AugmentedImages[ClipBatch]):
         images: LabelledImages,
         clips: ClipConfig,
         *,
+        sounds: Sounds | None = None,
         described: str,
         seed: int,
         image_size: int,
@@ -161,7 +177,12 @@ class LabelledClips(AugmentedImages[ClipBatch]):
         )
         self.ids = sample_ids([clip.name for clip in self.clips])
         self.length = self.images_per_sample = clips.frames
-        self.labels = LabelTensors.of(images.targets)
+        self.labels, self.sounds, self.silence = (
+            LabelTensors.of(images.targets),
+            sounds,
+            clips.silence,
+        )
+        self._known = images.annotations
 
     def __getitem__(self, request: Request) -> ClipBatch:
         """The micro-batch of an epoch and indices of clips."""
@@ -189,6 +210,7 @@ class LabelledClips(AugmentedImages[ClipBatch]):
             raise SourceError(
                 f"{bad[-1][0]}: all frames of a step cannot be read ({bad[-1][1]}), expected some"
             )
+        sound, heard = self._sound(epoch, ids, rows)
         return ClipBatch(
             images=images.flatten(0, 1),
             labels=_labels(self.labels, rows.reshape(-1)),
@@ -196,7 +218,19 @@ class LabelledClips(AugmentedImages[ClipBatch]):
             epoch=epoch,
             bad=bad[:MAX_REPLACEMENTS],
             present=torch.from_numpy(present),
+            sound=sound,
+            heard=heard,
         )
+
+    def _sound(
+        self, epoch: int, ids: Ids, rows: NDArray[np.int64]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """What is heard in the slots of clips, but in those that are silenced."""
+        if self.sounds is None:
+            return None, None
+        draws = uniform(seed=self.seed, epoch=epoch, ids=ids, purpose="silence", draws=1)[:, 0]
+        there = (rows >= 0) & (draws >= self.silence)[:, None]
+        return patches(self.sounds, self._known, np.where(there, rows, -1).reshape(-1))
 
     def _pixels(self, row: int, bad: list[tuple[str, str]]) -> NDArray[np.uint8] | None:
         try:
@@ -204,6 +238,24 @@ class LabelledClips(AugmentedImages[ClipBatch]):
         except BadImage as error:
             bad.append((error.name, error.reason))
             return None
+
+
+def patches(sounds: Sounds, known: Annotations, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """What is heard around the frames of rows; -1 is silence.
+
+    Returns:
+        Log-mel patches [n, S, M] float32, 0 where nothing is heard; where something is, [n] bool.
+    """
+    assert known.videos is not None
+    assert known.frames is not None
+    form = sounds.form
+    sound = torch.zeros(len(rows), form.frames, form.bands)
+    heard = torch.zeros(len(rows), dtype=torch.bool)
+    for place, row in enumerate(rows.tolist()):
+        found = None if row < 0 else sounds.patch(known.videos[row], int(known.frames[row]))
+        if found is not None:
+            sound[place], heard[place] = torch.from_numpy(found), True
+    return sound, heard
 
 
 def _labels(labels: LabelTensors, rows: NDArray[np.int64]) -> LabelTensors:

@@ -15,6 +15,7 @@ from finetune.crossing.tables import Crossed, comma_separated, markdown, page
 from finetune.data.images import LabelledImages
 from finetune.data.look_alikes import Looks
 from finetune.data.opening import Collection, read_collection
+from finetune.data.sound.sounds import Sounds
 from finetune.leakage import check_scored
 from finetune.load import ModelReport, load_model
 from finetune.models.affect import AffectModel
@@ -84,6 +85,7 @@ class _Tested:
     collection: Collection
     images: LabelledImages
     looks: Looks | None
+    sounds: Sounds | None
 
 
 def crossdb(config: CrossdbConfig) -> str:
@@ -126,7 +128,8 @@ def _databases(config: CrossdbConfig) -> dict[str, Database]:
 def _open(name: str, config: Database) -> _Tested:
     collection = read_collection(config)
     images = collection.open_images()
-    return _Tested(name, config, collection, images, looks_of(collection, images))
+    sounds = None if collection.open_sounds is None else collection.open_sounds()
+    return _Tested(name, config, collection, images, looks_of(collection, images), sounds)
 
 
 def _names(paths: Sequence[str]) -> dict[str, str]:
@@ -163,6 +166,7 @@ def _cross(
             runtime=runtime,
             batch_size=config.batch_size,
             workers=runtime.spare_workers() if config.workers is None else config.workers,
+            sounds=database.sounds,
             show_progress=True,
         )
         table = make_table(

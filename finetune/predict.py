@@ -173,6 +173,7 @@ def _predict(
         workers=runtime.spare_workers() if config.workers is None else config.workers,
         flip=config.flip,
         features=config.features is not None,
+        sounds=None if collection.open_sounds is None else collection.open_sounds(),
         show_progress=True,
         stop=stop,
     )

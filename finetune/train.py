@@ -19,13 +19,14 @@ from finetune.batches import LabelledFaces
 from finetune.clips import LabelledClips
 from finetune.data.config import SYNTHETIC
 from finetune.data.images import LabelledImages
+from finetune.data.sound.sounds import Sounds
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
 from finetune.methods.cnn import DAN, TimmCNN
 from finetune.methods.cotex import CoTEX
 from finetune.methods.emma import EMMA
 from finetune.methods.method import Built, Method
-from finetune.methods.multitask import CNNRNN, MultiTask
+from finetune.methods.multitask import AVCNNRNN, CNNRNN, MultiTask
 from finetune.models import emma
 from finetune.models.affect import AffectModel
 from finetune.models.layer_decay import layer_decay_groups
@@ -65,7 +66,7 @@ from pretrain.files import write_text
 from pretrain.run import Look, Run, RunConfig, train
 
 #: Systems that ``method.class_path`` may name.
-METHODS: Sequence[type[Method]] = (EMMA, DAN, TimmCNN, CoTEX, MultiTask, CNNRNN)
+METHODS: Sequence[type[Method]] = (EMMA, DAN, TimmCNN, CoTEX, MultiTask, CNNRNN, AVCNNRNN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +188,7 @@ class Finetuning(Run[FinetuneConfig]):
             return LabelledClips(
                 self._one_list_of_videos(),
                 method.clips,
+                sounds=self._sounds(),
                 described=described,
                 seed=config.seed,
                 image_size=method.image_size,
@@ -299,6 +301,17 @@ class Finetuning(Run[FinetuneConfig]):
         print(f"model        {self.folder / 'model'}")
         if self.rows.validation:
             self._report(kept, self.rows.validation)
+
+    def _sounds(self) -> Sounds | None:
+        opened = self.rows.collection.open_sounds
+        if self.config.method.listens != (opened is not None):
+            got = "null" if opened is None else self.config.data.sound.folder
+            expected = "a folder" if opened is None else "null"
+            raise UserError(
+                f"data.sound.folder {got} with method {type(self.config.method).__name__}, expected"
+                f" {expected}"
+            )
+        return None if opened is None else opened()
 
     def _one_list_of_videos(self) -> LabelledImages:
         training = self.rows.training

@@ -44,22 +44,22 @@ for rho in 0.3 1.0; do
     rows[va_from_features_of_both_rho_$rho]="$face $with_cnn --method.model.va_input=features_of_both $dial"
 done
 # CoTEX: trained on exaggerated faces, scored on posed ones. Equal compute: the epochs of a row follow
-# from the tokens that its views see (5 epochs of one whole view).
+# from the tokens that its views see (8 epochs of one whole view).
 views="--method.encoders=[\"$encoder\"]"
 alone="--method.views.views=1 --method.cotraining.weight=0"
 whole="--method.cotraining.mask_ratio=0"
 rows+=(
-    [cotex_one_vit]="$views $alone $whole --training.epochs=5"
-    [cotex_one_masked_vit]="$views $alone --training.epochs=9.4"
-    [cotex_two_vits_averaged]="$views $whole --method.cotraining.weight=0 --training.epochs=2.5"
-    [cotex_two_vits_agreeing]="$views $whole --training.epochs=2.5"
-    [cotex_without_agreement]="$views --method.cotraining.weight=0 --training.epochs=4.7"
-    [cotex]="$views --training.epochs=4.7"
-    [cotex_shared_encoder]="$views --method.views.shared=true --training.epochs=4.7"
-    [cotex_mask_0.75]="$views --method.cotraining.mask_ratio=0.75 --training.epochs=8.5"
-    [cotex_mask_0.9]="$views --method.cotraining.mask_ratio=0.9 --training.epochs=21"
+    [cotex_one_vit]="$views $alone $whole --training.epochs=8"
+    [cotex_one_masked_vit]="$views $alone --training.epochs=15"
+    [cotex_two_vits_averaged]="$views $whole --method.cotraining.weight=0 --training.epochs=4"
+    [cotex_two_vits_agreeing]="$views $whole --training.epochs=4"
+    [cotex_without_agreement]="$views --method.cotraining.weight=0 --training.epochs=7.5"
+    [cotex]="$views --training.epochs=7.5"
+    [cotex_shared_encoder]="$views --method.views.shared=true --training.epochs=7.5"
+    [cotex_mask_0.75]="$views --method.cotraining.mask_ratio=0.75 --training.epochs=13.6"
+    [cotex_mask_0.9]="$views --method.cotraining.mask_ratio=0.9 --training.epochs=34"
     [cotex_teacher]="$views --method.views.shared=true --method.cotraining.teacher=true \
-        --optim.ema_decay=0.98 --training.epochs=3.6"
+        --optim.ema_decay=0.98 --training.epochs=5.8"
 )
 # Cues in one region of the face, of which a masked view may see nothing.
 for row in cotex cotex_one_vit cotex_two_vits_averaged cotex_two_vits_agreeing cotex_without_agreement; do
@@ -69,11 +69,11 @@ done
 tenth="--data.share=0.1"
 others="$tenth --data.unlabelled=rest --data.unlabelled_passes=0.111"
 rows+=(
-    [cotex_one_vit_0.1]="$views $alone $whole $tenth --training.epochs=50"
-    [cotex_0.1]="$views $tenth --training.epochs=47"
-    [cotex_0.1_unlabelled]="$views $others --training.epochs=23.5"
+    [cotex_one_vit_0.1]="$views $alone $whole $tenth --training.epochs=80"
+    [cotex_0.1]="$views $tenth --training.epochs=75"
+    [cotex_0.1_unlabelled]="$views $others --training.epochs=37.5"
     [cotex_teacher_0.1_unlabelled]="$views --method.views.shared=true --method.cotraining.teacher=true \
-        --optim.ema_decay=0.98 $others --training.epochs=18"
+        --optim.ema_decay=0.98 $others --training.epochs=29"
 )
 choose_rows "$@"
 

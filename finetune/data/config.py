@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from finetune.data.sound.sounds import DRAWN, SoundConfig
 from pretrain.data.synthetic import SyntheticConfig
 
 #: The one kind that reads no files.
@@ -27,6 +28,7 @@ class LabelledConfig:
         split: train, validation, test or all, as far as the kind has it; null takes validation,
             or else test, or all.
         track: VA, EXPR or AU, for aff_wild2_video alone.
+        sound: the sounds of videos, for models that listen.
         list: a .txt file with a path a line, or a .csv or .parquet file with a column image and
             perhaps video and frame, for kind list alone; its paths are relative to the root.
         synthetic: the drawn faces of kind synthetic; their split is the one above.
@@ -36,6 +38,7 @@ class LabelledConfig:
     root: str | None = None
     split: str | None = None
     track: str | None = None
+    sound: SoundConfig = field(default_factory=SoundConfig)
     list: str | None = None
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
 
@@ -54,6 +57,8 @@ class LabelledConfig:
         if (self.kind == SYNTHETIC) != (self.root is None):
             expected = "none" if self.kind == SYNTHETIC else "a folder"
             raise ValueError(f"root {self.root!r} with kind {self.kind!r}, expected {expected}")
+        if self.sound.folder == DRAWN and self.kind != SYNTHETIC:
+            raise ValueError(f"sound.folder {DRAWN} with kind {self.kind!r}, expected a folder")
         if (self.kind == LIST) != (self.list is not None):
             expected = "a file" if self.kind == LIST else "none"
             raise ValueError(f"list {self.list!r} with kind {self.kind!r}, expected {expected}")

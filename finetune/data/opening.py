@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from types import ModuleType
 
 from finetune.data import (
@@ -28,6 +31,7 @@ from finetune.data.annotations import AnnotationError, Annotations
 from finetune.data.columns import WHOLE
 from finetune.data.config import SYNTHETIC, LabelledConfig
 from finetune.data.images import FoundImages, LabelledImages, find_images
+from finetune.data.sound.sounds import DRAWN, DrawnVoices, FileSounds, Sounds
 from pretrain.errors import UserError
 
 #: Which split is meant where none is named.
@@ -57,12 +61,14 @@ class Collection:
         split: the one that was read.
         annotations: its images and labels.
         open_images: looks for the images; seconds for a large collection.
+        open_sounds: looks for the sounds of its videos; None: the config names none.
     """
 
     kind: str
     split: str
     annotations: Annotations
     open_images: Callable[[], LabelledImages]
+    open_sounds: Callable[[], Sounds] | None = None
 
     @property
     def drawn(self) -> bool:
@@ -101,7 +107,15 @@ def read_collection(config: LabelledConfig) -> Collection:
             raise KindError(f"split {split!r}, expected one of {', '.join(splits)}")
         source = synthetic.faces(config.synthetic, split)
         known = synthetic.annotate(source)
-        return Collection(config.kind, split, known, lambda: LabelledImages(source, known))
+        voices = None
+        if config.sound.folder is not None:
+            _refuse_stills(known)
+            if config.sound.folder != DRAWN:
+                raise KindError(
+                    f"sound.folder {config.sound.folder!r} with drawn faces, expected {DRAWN}"
+                )
+            voices = partial(DrawnVoices, source, config.sound)
+        return Collection(config.kind, split, known, lambda: LabelledImages(source, known), voices)
     reader, root = KINDS[config.kind], config.folder
     assert root is not None
     if not root.is_dir():
@@ -114,4 +128,19 @@ def read_collection(config: LabelledConfig) -> Collection:
         paths, absent = find_images(root, reader.IMAGE_ROOTS, found.images)
         return LabelledImages(FoundImages(found.images, paths), found, absent)
 
-    return Collection(config.kind, split, found, open_images)
+    sounds = None
+    if config.sound.folder is not None:
+        folder = Path(os.path.expanduser(config.sound.folder))
+        sounds = partial(FileSounds, folder, _refuse_stills(found), config.sound)
+    return Collection(config.kind, split, found, open_images, sounds)
+
+
+def _refuse_stills(known: Annotations) -> Sequence[str]:
+    """The videos of a list.
+
+    Raises:
+        KindError: it is one of stills.
+    """
+    if known.videos is None or known.frames is None:
+        raise KindError("sound.folder with a list of stills, expected one of videos")
+    return known.videos

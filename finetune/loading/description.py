@@ -9,6 +9,7 @@ from typing import Any
 
 from finetune.loading.notes import ModelNotes
 from finetune.models.affect import AffectModel, ModelConfig
+from finetune.models.audio_visual import AVCNNRNNConfig
 from finetune.models.cnn import CNNConfig, TimmCNNConfig
 from finetune.models.cnn_rnn import CNNRNNConfig
 from finetune.models.cotex import CoTEXConfig
@@ -28,6 +29,7 @@ _CLASSES: Mapping[str, type[ModelConfig]] = {
     "TimmCNN": TimmCNNConfig,
     "MultiTask": MultiTaskConfig,
     "CNNRNN": CNNRNNConfig,
+    "AVCNNRNN": AVCNNRNNConfig,
 }
 _KEYS = {"form", "class", "config", "label_spaces", "normalisation", "notes"}
 

@@ -65,6 +65,11 @@ class Method(Choice):
         return None
 
     @property
+    def listens(self) -> bool:
+        """Whether its model is given the sound of videos."""
+        return False
+
+    @property
     def has_teacher(self) -> bool:
         """Whether its objective learns from the weights' average, ``optim.ema_decay``."""
         return False

@@ -11,6 +11,7 @@ from finetune.load import load_model
 from finetune.loading.notes import ModelNotes
 from finetune.methods.method import Built, Method
 from finetune.models.affect import AffectModel, SequenceModel
+from finetune.models.audio_visual import AVCNNRNNConfig
 from finetune.models.cnn_rnn import CNNRNNConfig
 from finetune.models.label_spaces import LabelSpaces
 from finetune.models.multitask import MultiTask as Network
@@ -21,6 +22,8 @@ from finetune.objectives.recognition import Recognition
 from finetune.objectives.supervised import LossConfig
 from pretrain.errors import UserError
 from pretrain.load import place_tensors
+
+_HEADS = ("expressions", "action_units", "valence_arousal")
 
 _TASKS = ("valence_arousal", "expression", "action_units")
 
@@ -94,8 +97,8 @@ class Recogniser(Method):
             for name in ("expressions", "action_units")
             if getattr(other.labels, name) != getattr(model.labels, name)
         ]
-        if isinstance(model, SequenceModel) and not isinstance(other, SequenceModel):
-            left_out = ["memory.", "expressions.", "action_units.", "valence_arousal."]
+        if isinstance(model, SequenceModel) and not isinstance(other, type(model)):
+            left_out = ["memory.", "hearing.", *(f"{head}." for head in _HEADS)]
         placed = place_tensors(model, other.state_dict(), path, tuple(left_out))
         notes = report.notes
         remarks = (f"init_from {path}: {placed}",)
@@ -158,3 +161,42 @@ class CNNRNN(Recogniser):
     def clips(self) -> ClipConfig:
         """See :class:`Method`."""
         return ClipConfig(frames=self.clip_frames, frame_step=self.network.frame_step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AVCNNRNN(Recogniser):
+    """CNNRNN that listens: --data.sound.folder holds the sounds of the videos.
+
+    A sample is a clip: training.global_batch_size counts clips.
+
+    Attributes:
+        init_from: a trained recogniser of the same trunk to start from; of one that does not
+            listen, the trunk is taken.
+        network: the trunk, the sound's network, their memory and its heads.
+        clip_frames: frames of a training clip.
+        silence: share of the training clips whose sound is left out, so that the face alone can
+            answer as well.
+    """
+
+    network: AVCNNRNNConfig = field(default_factory=AVCNNRNNConfig)
+    clip_frames: int = 80
+    silence: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Refuses what any recogniser does, clips of nothing and nothing but silence."""
+        super().__post_init__()
+        if self.clip_frames < 2:
+            raise ValueError(f"clip_frames {self.clip_frames}, expected at least 2")
+        _ = self.clips
+
+    @property
+    def clips(self) -> ClipConfig:
+        """See :class:`Method`."""
+        return ClipConfig(
+            frames=self.clip_frames, frame_step=self.network.frame_step, silence=self.silence
+        )
+
+    @property
+    def listens(self) -> bool:
+        """See :class:`Method`."""
+        return True

@@ -87,14 +87,32 @@ class SequenceModel(AffectModel):
 
     frame_step: int
 
-    def answer_clips(self, images: Tensor, present: Tensor) -> Predictions:
+    #: Whether it listens: it is then given sound.
+    listens = False
+
+    def answer_clips(
+        self,
+        images: Tensor,
+        present: Tensor,
+        sound: Tensor | None = None,
+        heard: Tensor | None = None,
+    ) -> Predictions:
         """Answers the slots of clips.
 
         Args:
             images: [B * T, 3, H, W], clip by clip.
             present: [B, T] bool, slots that hold a frame.
+            sound: [B * T, S, M] log-mel patches around the frames; None: silence.
+            heard: [B * T] bool, where there is sound.
         """
         raise NotImplementedError
+
+    def features_with_sound(
+        self, images: Tensor, sound: Tensor | None, heard: Tensor | None
+    ) -> Tensor:
+        """:meth:`features` of frames with what is heard around them, see :meth:`answer_clips`."""
+        del sound, heard
+        return self.features(images)
 
     def answer_sequence(self, features: Tensor) -> Predictions:
         """Answers the frames of one video in order, from features [n, F]."""

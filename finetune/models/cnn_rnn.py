@@ -59,9 +59,7 @@ class CNNRNN(MultiTask, SequenceModel):
 
     def __init__(self, config: CNNRNNConfig) -> None:
         super().__init__(config)
-        self.memory = nn.GRU(
-            self.trunk.num_features, config.hidden, config.layers, batch_first=True
-        )
+        self.memory = nn.GRU(self.frame_features, config.hidden, config.layers, batch_first=True)
         self._window = config.window
         self.frame_step = config.frame_step
 
@@ -71,20 +69,34 @@ class CNNRNN(MultiTask, SequenceModel):
         assert isinstance(self.config, CNNRNNConfig)
         return self.config.hidden
 
+    @property
+    def frame_features(self) -> int:
+        """Features of a frame that the memory sees: F."""
+        return self.trunk.num_features  # type: ignore[return-value]
+
     def forward(self, images: Tensor) -> Predictions:
         """Answers stills [B, 3, H, W], uint8 or float, 0..255: each a video of one frame."""
         features = self.features(images).unsqueeze(1)
         return self.answer_features(self.memory(features)[0].squeeze(1))
 
-    def answer_clips(self, images: Tensor, present: Tensor) -> Predictions:
-        """Answers the slots of clips; what is said of empty ones means nothing.
+    def answer_clips(
+        self,
+        images: Tensor,
+        present: Tensor,
+        sound: Tensor | None = None,
+        heard: Tensor | None = None,
+    ) -> Predictions:
+        """See :class:`SequenceModel`; the memory passes over empty slots.
 
-        Args:
-            images: [B * T, 3, H, W], clip by clip.
-            present: [B, T] bool; the memory passes over empty slots.
+        What is said of empty slots means nothing.
         """
         there = present.flatten()
-        seen = self.features(images[there])  # what is not there must not reach a batch norm
+        # What is not there must not reach a batch norm.
+        seen = self.features_with_sound(
+            images[there],
+            None if sound is None else sound[there],
+            None if heard is None else heard[there],
+        )
         features = seen.new_zeros(len(there), seen.shape[1])
         features = features.masked_scatter(there.unsqueeze(1), seen)
         features = rearrange(features, "(b t) f -> b t f", b=len(present))

@@ -93,7 +93,7 @@ class Recognition(Supervised):
     def _answer(self, batch: LabelledBatch) -> Predictions:
         if isinstance(batch, ClipBatch):
             assert isinstance(self.model, SequenceModel)
-            return self.model.answer_clips(batch.images, batch.present)
+            return self.model.answer_clips(batch.images, batch.present, batch.sound, batch.heard)
         return self.model(batch.images)  # type: ignore[no-any-return]
 
     def _teach(self, answer: Predictions, batch: LabelledBatch) -> Tensor:

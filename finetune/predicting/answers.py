@@ -18,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from finetune.data.columns import shown
+from finetune.data.sound.sounds import Sounds
 from finetune.labels import Floats, Predictions
 from finetune.models.affect import AffectModel, SequenceModel
 from finetune.predicting.batches import Batch, batches
@@ -77,6 +78,7 @@ def predict(
     workers: int,
     flip: bool = False,
     features: bool = False,
+    sounds: Sounds | None = None,
     show_progress: bool = False,
     timeout_seconds: float = 600,
     stop: StopSignal | None = None,
@@ -97,6 +99,7 @@ def predict(
         workers: loader processes of each process; 0 loads in this one.
         flip: the mean of the answers for an image and for its mirror image.
         features: give the features of each image as well, not mirrored.
+        sounds: of the list's videos, for a model that listens; None: silence.
         show_progress: a bar on the main process, where standard error is a terminal.
         timeout_seconds: how long to wait for the loader processes.
         stop: ends it between two batches, on all processes; None: nothing does.
@@ -117,6 +120,7 @@ def predict(
         workers=workers,
         pin_memory=runtime.device.type == "cuda",
         timeout_seconds=timeout_seconds,
+        sounds=sounds if isinstance(model, SequenceModel) and model.listens else None,
     )
     hidden = None if show_progress and runtime.is_main else True
     bar = tqdm(total=n, unit="image", disable=hidden, leave=False, file=sys.stderr)
@@ -167,7 +171,11 @@ def _answer(
     if isinstance(model, SequenceModel):
         views = [images, images.flip(-1)] if flip else [images]
         with runtime.autocast():
-            seen = [_features(model, view) for view in views]
+            sound, heard = (
+                None if part is None else part.to(runtime.device, non_blocking=True)
+                for part in (batch.sound, batch.heard)
+            )
+            seen = [model.features_with_sound(view, sound, heard).float() for view in views]
         return dict(zip(_FEATURES, seen, strict=False))
     answers = _answer_once(model, images, runtime)
     if flip:

@@ -6,12 +6,16 @@ Shapes: B batch, S pixels a side.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from finetune.clips import patches
+from finetune.data.images import LabelledImages
+from finetune.data.sound.sounds import Sounds
 from pretrain.data.images import BadImage
 from pretrain.data.loader import loaded
 from pretrain.data.sources import Source
@@ -29,22 +33,34 @@ class Batch:
         images: [B, 3, S, S] uint8; zeros in the row of a bad image, and after the end of the list.
         bad: (row, reason) of images that cannot be read.
         elongated: number of images of a shape above :data:`ELONGATED`.
+        sound: [B, S, M] log-mel patches around the frames; None: for a model that does not listen.
+        heard: [B] bool, where there is sound.
     """
 
     images: Tensor
     bad: list[tuple[int, str]]
     elongated: int
+    sound: Tensor | None = None
+    heard: Tensor | None = None
 
     def pin_memory(self) -> Batch:
         """Called by the data loader, so that copies to a GPU overlap with its work."""
-        return Batch(self.images.pin_memory(), self.bad, self.elongated)
+        return replace(
+            self,
+            images=self.images.pin_memory(),
+            sound=None if self.sound is None else self.sound.pin_memory(),
+            heard=None if self.heard is None else self.heard.pin_memory(),
+        )
 
 
 class _CentralSquares(Dataset[Batch]):
     """Batch i holds the images [i * B, (i + 1) * B), of each the largest square in its middle."""
 
-    def __init__(self, source: Source, image_size: int, batch_size: int) -> None:
+    def __init__(
+        self, source: Source, image_size: int, batch_size: int, sounds: Sounds | None
+    ) -> None:
         self.source, self.image_size, self.batch_size = source, image_size, batch_size
+        self.sounds = sounds
 
     def __getitem__(self, index: int) -> Batch:
         first, size = index * self.batch_size, self.image_size
@@ -59,7 +75,12 @@ class _CentralSquares(Dataset[Batch]):
             aspect = self.source.aspect(first + row) or pixels.shape[1] / pixels.shape[0]
             elongated += max(aspect, 1 / aspect) > ELONGATED
             images[row] = apply_crop(pixels, central_square(aspect), size)
-        return Batch(images, bad, elongated)
+        if self.sounds is None:
+            return Batch(images, bad, elongated)
+        assert isinstance(self.source, LabelledImages)
+        rows = np.arange(first, first + self.batch_size)
+        rows[rows >= len(self.source)] = -1
+        return Batch(images, bad, elongated, *patches(self.sounds, self.source.annotations, rows))
 
 
 def batches(
@@ -71,6 +92,7 @@ def batches(
     workers: int,
     pin_memory: bool,
     timeout_seconds: float,
+    sounds: Sounds | None = None,
 ) -> Generator[Batch, None, None]:
     """Some batches of the list, in the order in which they are asked for.
 
@@ -84,6 +106,7 @@ def batches(
         workers: loader processes; 0 loads in this one.
         pin_memory: for copies to a GPU.
         timeout_seconds: how long to wait for the loader processes.
+        sounds: of the videos, for a model that listens.
 
     Raises:
         UserError: the source's, as it was raised, whichever process met it.
@@ -91,7 +114,7 @@ def batches(
         LostWorkerError: one of them has ended by itself.
     """
     return loaded(
-        _CentralSquares(source, image_size, batch_size),
+        _CentralSquares(source, image_size, batch_size, sounds),
         which,
         workers=workers,
         pin_memory=pin_memory,

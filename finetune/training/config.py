@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from finetune.data.config import SYNTHETIC, LabelledConfig
+from finetune.data.sound.sounds import SoundConfig
 from finetune.labels import MAPPINGS
 from pretrain.data.colour import ColourConfig
 from pretrain.data.config import AugmentedConfig
@@ -74,6 +75,7 @@ class HeldOutConfig:
         kind: of another collection (as data.kind); null: the one that is trained on.
         root: its folder.
         track: VA, EXPR or AU, for aff_wild2_video alone.
+        sound: of another collection's videos.
         count: drawn faces of the split, for kind synthetic; null: as many as in training.
         style: of the drawn faces, for kind synthetic; null: as in training.
         every_epochs: score them on the way as well, for the log; null: in the end only.
@@ -83,6 +85,7 @@ class HeldOutConfig:
     kind: str | None = None
     root: str | None = field(default=None, metadata={"operational": True})
     track: str | None = None
+    sound: SoundConfig = field(default_factory=SoundConfig)
     count: int | None = None
     style: str | None = None
     every_epochs: float | None = field(default=None, metadata={"operational": True})
@@ -110,6 +113,7 @@ class HeldOutConfig:
             root=self.root if self.kind else data.root,
             split=self.split,
             track=self.track if self.kind else data.track,
+            sound=self.sound if self.kind else data.sound,
             synthetic=replace(data.synthetic, **drawn),
         )
 

@@ -40,8 +40,14 @@ def predict_held_out(
         batch_size: images at once.
         workers: loader processes.
     """
+    opened = held_out.collection.open_sounds
     answers = predict(
-        model, held_out.images, runtime=runtime.alone(), batch_size=batch_size, workers=workers
+        model,
+        held_out.images,
+        runtime=runtime.alone(),
+        batch_size=batch_size,
+        workers=workers,
+        sounds=None if opened is None else opened(),
     )
     table = make_table(
         answers,

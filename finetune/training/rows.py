@@ -52,6 +52,7 @@ class Rows:
     Attributes:
         training: in the model's label spaces.
         groups: the groups of the training rows.
+        collection: that is trained on.
         parts: the same rows by collection, as they were read, and images without labels.
         validation: what is scored in the end; None: nothing.
         selection: what the best weights are chosen on; None: nothing.
@@ -60,6 +61,7 @@ class Rows:
 
     training: LabelledImages | LabelledMixture
     groups: tuple[str, ...]
+    collection: Collection
     parts: tuple[LabelledImages, ...]
     validation: HeldOut | None
     selection: HeldOut | None
@@ -117,7 +119,7 @@ def open_rows(
     groups = sorted({key for part in parts for key in part.annotations.keys})
     if unlabelled is not None:
         parts.append(unlabelled)
-    return Rows(prepared, tuple(groups), tuple(parts), scored, choosing, tuple(said))
+    return Rows(prepared, tuple(groups), collection, tuple(parts), scored, choosing, tuple(said))
 
 
 def _training_rows(
@@ -155,7 +157,12 @@ def _config_of(validation: HeldOutConfig, data: TrainDataConfig) -> LabelledConf
 
 def _labelled(data: TrainDataConfig, split: str | None) -> LabelledConfig:
     return LabelledConfig(
-        kind=data.kind, root=data.root, split=split, track=data.track, synthetic=data.synthetic
+        kind=data.kind,
+        root=data.root,
+        split=split,
+        track=data.track,
+        sound=data.sound,
+        synthetic=data.synthetic,
     )
 
 

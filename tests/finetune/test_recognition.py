@@ -12,9 +12,11 @@ from greys import faces, targets
 from finetune.batches import LabelledBatch
 from finetune.data.config import LabelledConfig
 from finetune.data.opening import read_collection
+from finetune.data.sound.sounds import SoundConfig
 from finetune.labels import EXPRESSION_SPACES
 from finetune.load import load_model
-from finetune.methods.multitask import CNNRNN, MultiTask
+from finetune.methods.multitask import AVCNNRNN, CNNRNN, MultiTask
+from finetune.models.audio_visual import AVCNNRNNConfig
 from finetune.models.cnn_rnn import CNNRNNConfig
 from finetune.models.multitask import MultiTaskConfig
 from finetune.objectives.coupling import CouplingConfig, co_annotated, matched_units
@@ -199,6 +201,48 @@ def test_a_model_of_videos_trains_on_clips_and_answers_every_frame(tmp_path: Pat
         )
         answer = model.answer_sequence(model.features(small)).expression_logits.softmax(1)
     np.testing.assert_allclose(table.expression[last], answer, atol=1e-5)
+
+
+LISTENING = AVCNNRNN(
+    network=AVCNNRNNConfig(trunk="plain_cnn", image_size=16, hidden=8),
+    losses=NO_WEIGHTS,
+    clip_frames=8,
+)
+
+
+def test_a_model_that_listens_hears_the_videos_that_it_is_asked_about(tmp_path: Path) -> None:
+    drawn = replace(VIDEOS.synthetic, voice_share=0.5, silent_share=0.2)
+    data = replace(VIDEOS, synthetic=drawn, sound=SoundConfig(folder="drawn"))
+    assert finetune(replace(on_videos(tmp_path / "run"), data=data, method=LISTENING))
+    table = read_table(tmp_path / "run" / "predictions" / "validation.parquet")
+    asked = LabelledConfig(synthetic=replace(drawn, count=40), split="validation")
+    found = {}
+    for name, sound in {
+        "heard": SoundConfig(folder="drawn"),
+        "silent": SoundConfig(),
+        "shuffled": SoundConfig(folder="drawn", shuffled=True),
+    }.items():
+        place = tmp_path / f"{name}.parquet"
+        config = PredictConfig(
+            model=str(tmp_path / "run"),
+            data=replace(asked, sound=sound),
+            out=str(place),
+            batch_size=7,
+            runtime=RuntimeConfig(threads=1),
+        )
+        predict_table(config)
+        found[name] = read_table(place).valence_arousal
+    np.testing.assert_allclose(found["heard"], table.valence_arousal, atol=1e-5)
+    assert not np.allclose(found["heard"], found["silent"], atol=1e-6)
+    assert not np.allclose(found["heard"], found["shuffled"], atol=1e-6)
+
+
+def test_sound_goes_with_a_model_that_listens(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="folder null with method AVCNNRNN, expected a folder"):
+        finetune(replace(on_videos(tmp_path), method=LISTENING))
+    data = replace(VIDEOS, sound=SoundConfig(folder="drawn"))
+    with pytest.raises(UserError, match="folder drawn with method CNNRNN, expected null"):
+        finetune(replace(on_videos(tmp_path), data=data))
 
 
 def test_a_resumed_run_of_clips_is_the_uninterrupted_one(tmp_path: Path) -> None:

@@ -96,6 +96,13 @@ def face_state(latents: Latents, who: Subject, config: SyntheticConfig) -> FaceS
     )
 
 
+def heard_arousal(shown: float, voice: float, share: float) -> float:
+    """Arousal of which a share of the variance is told by the voice alone, a standard normal."""
+    mean, spread = float(_SCORE_MEAN[1]), float(_SCORE_SD[1])
+    mixed = mean + np.sqrt(1 - share) * (shown - mean) + np.sqrt(share) * spread * voice
+    return float(np.clip(mixed, -1, 1))
+
+
 def closeness(point: Array) -> Array:
     """[8] softmax of the (negative squared) distances of a VA point to the class prototypes."""
     distance = ((PROTOTYPES - point) ** 2).sum(1) / (2 * _SHARPNESS**2)

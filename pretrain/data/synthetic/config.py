@@ -54,6 +54,9 @@ class SyntheticConfig:
         overlap: whether images may have labels of both expression and AUs; false: of one of them.
         frames_per_video: 0: stills; else images are the frames of videos, so many of each, five a
             second, with gaps in their numbers.
+        voice_share: share of the variance of arousal that only the voice tells, in [0, 1]; above 0
+            for videos alone.
+        silent_share: share of the videos that have no sound.
         seed: seed of everything, 0 or more.
     """
 
@@ -67,6 +70,8 @@ class SyntheticConfig:
     redundancy: str = "wide"
     overlap: bool = True
     frames_per_video: int = 0
+    voice_share: float = 0.0
+    silent_share: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -90,6 +95,11 @@ class SyntheticConfig:
             if value not in choices:
                 options = ", ".join(str(choice) for choice in choices)
                 raise ValueError(f"{name} {value!r}, expected one of {options}")
+        for name in ("voice_share", "silent_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)}, expected in [0, 1]")
+        if self.voice_share and not self.frames_per_video:
+            raise ValueError(f"voice_share {self.voice_share} with stills, expected 0")
         if self.frames_per_video and STYLES[self.style].posed:
             raise ValueError(
                 f"frames_per_video {self.frames_per_video} with style {self.style}, expected 0:"

@@ -11,12 +11,13 @@ from pretrain.data.generated import GeneratedNames
 from pretrain.data.order import mix
 from pretrain.data.sources import LabelledSource
 from pretrain.data.synthetic import videos
-from pretrain.data.synthetic.affect import Latents, face_state
+from pretrain.data.synthetic.affect import Latents, face_state, heard_arousal
 from pretrain.data.synthetic.annotation import Labels, annotate, withhold
 from pretrain.data.synthetic.config import SPLITS, STYLES, SUBJECTS_PER_SPLIT, SyntheticConfig
 from pretrain.data.synthetic.expressions import EXPRESSIONS
 from pretrain.data.synthetic.nuisance import draw_scene
 from pretrain.data.synthetic.subjects import Subject, subject
+from pretrain.data.synthetic.voice import speak
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,6 +29,7 @@ class Chances:
         pose: [3] uniforms, the classes that a posed still aims at.
         latents: [26] standard normals, the state of the face.
         lagged: [26] the state that annotators of valence and arousal see; of a still the same.
+        voice: what the voice tells, now and then; of a still nothing.
         missing: one uniform, which labels are missing.
         annotation: [19] uniforms, confusion and missed AUs.
         raters: [8] standard normals, the raters' errors.
@@ -40,6 +42,7 @@ class Chances:
     pose: list[float]
     latents: NDArray[np.float64]
     lagged: NDArray[np.float64]
+    voice: tuple[float, float]
     missing: float
     annotation: list[float]
     raters: NDArray[np.float64]
@@ -77,13 +80,13 @@ class SyntheticFaces(LabelledSource):
         chances = self._chances(index)
         style = STYLES[self.config.style]
         scene = draw_scene(style, chances.scene_uniforms, chances.scene_normals)
-        state = self._state(chances, chances.latents)
+        state = self._state(chances, chances.latents, chances.voice[0])
         return draw_face(chances.who.look, state, scene, self.config.size, chances.grain)
 
     def state(self, index: int) -> FaceState:
         """The true state of an image."""
         chances = self._chances(index)
-        return self._state(chances, chances.latents)
+        return self._state(chances, chances.latents, chances.voice[0])
 
     def video(self, index: int) -> tuple[str, int] | None:
         """Name of the video of an image, and the number of its frame; None: a still."""
@@ -92,6 +95,15 @@ class SyntheticFaces(LabelledSource):
             return None
         video, place = divmod(range(len(self))[index], length)
         return self._video_name(index), int(self._path(video).frames[place])
+
+    def voice(self, video: int) -> NDArray[np.float32] | None:
+        """Sound of a video by its number, at 16 kHz, from its first frame on; None: silent."""
+        config = self.config
+        rng = np.random.Generator(np.random.PCG64((config.seed, 6, self._split, video)))
+        if rng.random() < config.silent_share:
+            return None
+        known = self._path(video)
+        return speak(known.voice[known.delay :], rng)
 
     def labels(self, index: int) -> Labels:
         """What the annotators recorded of an image.
@@ -109,14 +121,15 @@ class SyntheticFaces(LabelledSource):
     def state_and_all_labels(self, index: int) -> tuple[FaceState, Labels]:
         """The true state of an image and its labels, had none gone missing."""
         chances = self._chances(index)
-        return self._state(chances, chances.latents), self._annotated(chances)
+        state = self._state(chances, chances.latents, chances.voice[0])
+        return state, self._annotated(chances)
 
     def _annotated(self, chances: Chances) -> Labels:
-        state = self._state(chances, chances.latents)
+        state = self._state(chances, chances.latents, chances.voice[0])
         labels = annotate(state, chances.raters, chances.annotation)
         if chances.lagged is chances.latents:
             return labels
-        late = self._state(chances, chances.lagged)
+        late = self._state(chances, chances.lagged, chances.voice[1])
         affect = annotate(late, chances.raters, chances.annotation)
         return labels | {name: affect[name] for name in ("valence", "arousal")}
 
@@ -127,11 +140,12 @@ class SyntheticFaces(LabelledSource):
         if not length:
             return chances
         found, place = self._path(at // length), at % length
-        still = chances.scene_normals
+        frame, still = int(found.frames[place]) - 1, chances.scene_normals
         return replace(
             chances,
             latents=found.latents[place],
             lagged=found.lagged[place],
+            voice=(float(found.voice[frame + found.delay]), float(found.voice[frame])),
             annotation=found.annotation[place].tolist(),
             raters=found.raters[place],
             scene_normals=[*found.pose[place].tolist(), *still[len(found.pose[place]) :]],
@@ -152,6 +166,7 @@ class SyntheticFaces(LabelledSource):
             pose=u[0:3],
             latents=state,
             lagged=state,
+            voice=(0.0, 0.0),
             missing=u[3],
             annotation=u[4:23],
             raters=z[26:34],
@@ -160,7 +175,7 @@ class SyntheticFaces(LabelledSource):
             grain=rng,
         )
 
-    def _state(self, chances: Chances, z: NDArray[np.float64]) -> FaceState:
+    def _state(self, chances: Chances, z: NDArray[np.float64], voice: float) -> FaceState:
         u = chances.pose
         pose = int(u[0] * len(EXPRESSIONS))
         other = pose if u[1] < self.config.task_coupling else int(u[2] * len(EXPRESSIONS))
@@ -174,7 +189,11 @@ class SyntheticFaces(LabelledSource):
             gaze=float(z[25]),
             posed=(pose, other),
         )
-        return face_state(latents, chances.who, self.config)
+        shown = face_state(latents, chances.who, self.config)
+        share = self.config.voice_share
+        return (
+            replace(shown, arousal=heard_arousal(shown.arousal, voice, share)) if share else shown
+        )
 
     def _still_name(self, index: int) -> str:
         return f"s{self._subjects[index]:06d}/{index:07d}"

@@ -49,6 +49,9 @@ class Path:
         raters: [n, 8] standard normals.
         pose: [n, 6] standard normals, of the head in the frame.
         annotation: [n, 19] uniforms, which stay for a second.
+        voice: [T + delay] standard normals, what the voice alone tells, frame by frame, gaps
+            included; frame f is at f - 1 + delay.
+        delay: frames by which annotators are late.
     """
 
     frames: NDArray[np.int64]
@@ -57,6 +60,8 @@ class Path:
     raters: Array
     pose: Array
     annotation: Array
+    voice: Array
+    delay: int
 
 
 @lru_cache(maxsize=256)
@@ -78,6 +83,7 @@ def path(seed: int, split: int, video: int, length: int) -> Path:
     raters = _wander(rng, total, np.full(_RATERS, RATER_SECONDS))
     pose = _wander(rng, total, np.full(_POSE, constant))
     blocks = rng.random((total // FRAMES_PER_SECOND + 1, 19))
+    voice = _wander(rng, total + delay, np.array([constant]))[:, 0]
     at = frames - 1
     return Path(
         frames=frames,
@@ -86,6 +92,8 @@ def path(seed: int, split: int, video: int, length: int) -> Path:
         raters=raters[at],
         pose=pose[at],
         annotation=blocks[at // FRAMES_PER_SECOND],
+        voice=voice,
+        delay=delay,
     )
 
 

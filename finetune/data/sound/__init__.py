@@ -1,0 +1,1 @@
+"""What is heard at each frame of a video: sounds read, cut by time, turned into log-mel patches."""

@@ -1,0 +1,185 @@
+"""Sounds of videos: files read, frames found in time, people of one recording, controls."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+from finetune.data.config import LabelledConfig
+from finetune.data.opening import KindError, read_collection
+from finetune.data.sound.reading import SoundError, frame_times, read_sound
+from finetune.data.sound.sounds import DrawnVoices, FileSounds, SoundConfig
+from pretrain.data.synthetic import SyntheticConfig, SyntheticFaces
+
+RATE = 16_000
+
+
+def click(seconds: float, length: float = 4.0, rate: int = RATE) -> np.ndarray:
+    sound = np.zeros(round(length * rate), np.float32)
+    sound[round(seconds * rate) : round((seconds + 0.01) * rate)] = 0.9
+    return sound
+
+
+def film(file: Path, *, click_at: float, rate: int = 44_100) -> None:
+    """Four seconds at 5 frames a second, with frames that are stored in another order."""
+    with av.open(str(file), "w") as container:
+        video = container.add_stream("mpeg4", rate=5, options={"bf": "2"})
+        video.width = video.height = 32
+        video.pix_fmt = "yuv420p"
+        audio = container.add_stream("aac", rate=rate, layout="stereo")
+        for number in range(20):
+            pixels = np.full((32, 32, 3), 10 * number, np.uint8)
+            for packet in video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+                container.mux(packet)
+        sound = np.stack([click(click_at, rate=rate)] * 2)
+        frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="stereo")
+        frame.sample_rate = rate
+        for packet in audio.encode(frame):
+            container.mux(packet)
+        for stream in (video, audio):
+            for packet in stream.encode(None):
+                container.mux(packet)
+
+
+def when(sound: np.ndarray) -> float:
+    """When a sound is loudest."""
+    return float(np.abs(sound).argmax() / RATE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale"), [(np.int16, 32767), (np.int32, 2**31 - 1), (np.float32, 1), (np.uint8, 127)]
+)
+def test_a_wav_of_any_kind_is_read_at_the_rate_that_is_wanted(
+    tmp_path: Path, kind: type, scale: int
+) -> None:
+    rate = 8000
+    stereo = np.stack([click(1.5, rate=rate), click(1.5, rate=rate)], 1)
+    stored = stereo * scale + (128 if kind is np.uint8 else 0)
+    wavfile.write(tmp_path / "a.wav", rate, stored.astype(kind))
+    found = read_sound(tmp_path / "a.wav", RATE)
+    assert found is not None
+    assert (found.dtype, len(found)) == (np.float32, 4 * RATE)
+    assert when(found) == pytest.approx(1.505, abs=0.01)
+    assert np.abs(found).max() == pytest.approx(0.9, abs=0.15)
+
+
+def test_a_film_has_sound_and_frames_in_one_time(tmp_path: Path) -> None:
+    film(tmp_path / "a.mp4", click_at=2.0)
+    sound = read_sound(tmp_path / "a.mp4", RATE)
+    assert sound is not None
+    assert when(sound) == pytest.approx(2.005, abs=0.06)  # a coder's delay
+    times = frame_times(tmp_path / "a.mp4")
+    assert len(times) == 20
+    np.testing.assert_allclose(np.diff(times), 0.2, atol=1e-3)
+
+
+def loudest(sounds: FileSounds, video: str, frames: range) -> int:
+    return max(frames, key=lambda frame: float(sounds.patch(video, frame)[28:36].sum()))
+
+
+def test_frames_of_a_film_are_found_by_time_stamps(tmp_path: Path) -> None:
+    film(tmp_path / "a.mp4", click_at=2.0)
+    sounds = FileSounds(tmp_path, ["a"], SoundConfig())
+    assert loudest(sounds, "a", range(1, 21)) == 11  # frame 1 is at 0 s
+    with pytest.raises(SoundError, match=r"a\.mp4: frame 21 of a, expected 1 to 20"):
+        sounds.patch("a", 21)
+
+
+def test_frames_of_a_wav_are_found_by_their_speed(tmp_path: Path) -> None:
+    wavfile.write(tmp_path / "a.wav", RATE, click(3.0))
+    sounds = FileSounds(tmp_path, ["a"], SoundConfig(frames_per_second=10))
+    assert loudest(sounds, "a", range(1, 41)) == 31
+    with pytest.raises(SoundError, match="a WAV has no frame times"):
+        FileSounds(tmp_path, ["a"], SoundConfig()).patch("a", 1)
+
+
+def test_people_of_one_recording_hear_the_same(tmp_path: Path) -> None:
+    wavfile.write(tmp_path / "v1.wav", RATE, click(1.0))
+    config = SoundConfig(frames_per_second=10)
+    sounds = FileSounds(tmp_path, ["v1_left", "v1_right", "v2"], config)
+    left, right = sounds.patch("v1_left", 5), sounds.patch("v1_right", 5)
+    assert np.array_equal(left, right)
+    assert sounds.patch("v2", 5) is None
+
+
+def test_shuffled_sound_is_never_ones_own(tmp_path: Path) -> None:
+    for number in range(4):
+        wavfile.write(tmp_path / f"v{number}.wav", RATE, click(0.5 + 0.5 * number))
+    videos = [f"v{number}" for number in range(4)]
+    config = SoundConfig(frames_per_second=10, shuffled=True)
+    sounds = FileSounds(tmp_path, videos, config)
+    found = [loudest(sounds, video, range(1, 31)) for video in videos]
+    assert sorted(found) == [6, 11, 16, 21]
+    assert all(one != 6 + 5 * number for number, one in enumerate(found))
+
+
+def test_files_that_are_none_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    (tmp_path / "b.mp4").write_bytes(b"no film at all")
+    for name in ("a.wav", "b.mp4"):
+        with pytest.raises(SoundError, match=rf"{name}: .*expected a sound or video file"):
+            read_sound(tmp_path / name, RATE)
+    with pytest.raises(SoundError, match="no sound of x, y, expected files named after videos"):
+        FileSounds(tmp_path, ["x", "y"], SoundConfig())
+
+
+FACES = SyntheticConfig(
+    count=1200, size=32, subjects=12, frames_per_video=60, voice_share=0.5, silent_share=0.3
+)
+
+
+def test_voices_tell_of_arousal() -> None:
+    faces = SyntheticFaces(FACES)
+    sounds, shuffled = (
+        DrawnVoices(faces, SoundConfig(folder="drawn", shuffled=flag)) for flag in (False, True)
+    )
+    found: dict[bool, list[float]] = {False: [], True: []}
+    silent = 0
+    for start in range(0, 1200, 60):
+        rows = range(start, start + 60)
+        arousal = [faces.state(row).arousal for row in rows]
+        for flag, heard in ((False, sounds), (True, shuffled)):
+            patches = [heard.patch(*faces.video(row)) for row in rows]
+            if patches[0] is None:
+                silent += not flag
+                continue
+            loud = [float(patch[24:40].mean()) for patch in patches]
+            found[flag].append(float(np.corrcoef(loud, arousal)[0, 1]))
+    assert np.mean(found[False]) > 0.4
+    assert abs(np.mean(found[True])) < 0.25
+    assert 2 <= silent <= 11  # of 20
+
+
+def test_the_share_of_the_voice_leaves_the_spread_of_arousal() -> None:
+    without = SyntheticFaces(SyntheticConfig(count=1200, size=32, subjects=12, frames_per_video=60))
+    heard = SyntheticFaces(FACES)
+    spread = [
+        np.std([faces.state(row).arousal for row in range(1200)]) for faces in (without, heard)
+    ]
+    assert spread[1] == pytest.approx(spread[0], rel=0.25)
+    valence = [[faces.state(row).valence for row in range(60)] for faces in (without, heard)]
+    assert valence[0] == valence[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"preset": "mine"}, "preset 'mine', expected one of default, paper"),
+        ({"frames_per_second": 0.0}, "frames_per_second 0.0, expected above 0"),
+    ],
+)
+def test_sounds_that_cannot_be_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SoundConfig(**changes)
+
+
+def test_stills_have_no_sound() -> None:
+    sound = SoundConfig(folder="drawn")
+    with pytest.raises(KindError, match=r"sound\.folder with a list of stills"):
+        read_collection(LabelledConfig(sound=sound))
+    with pytest.raises(ValueError, match=r"voice_share 0\.5 with stills"):
+        SyntheticConfig(voice_share=0.5)
+    with pytest.raises(ValueError, match=r"sound\.folder drawn with kind 'manifest'"):
+        LabelledConfig(kind="manifest", root="x", sound=sound)
