@@ -23,7 +23,7 @@ from pretrain.data.loader import AugmentedImages, naming_lost_workers, windows
 from pretrain.data.order import StepOrder, fingerprint
 from pretrain.engine import run_folder
 from pretrain.engine.checkpoint import Checkpoint, CheckpointConfig, read
-from pretrain.engine.config import defining_fields, dump_config, operational
+from pretrain.engine.config import default_fields, defining_fields, dump_config, operational
 from pretrain.engine.launcher import processes
 from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.loop import Loop, LoopConfig, Objective
@@ -277,7 +277,9 @@ class Run(Generic[Config]):
         checkpoint: Checkpoint | None = None
         with self.runtime.main_first_error():
             if self.runtime.is_main:
-                checkpoint, notes = run_folder.claim(self.folder, self.config.resume, self.defining)
+                checkpoint, notes = run_folder.claim(
+                    self.folder, self.config.resume, self.defining, default_fields(self.config)
+                )
                 for note in notes:
                     say(note)
         path = self.runtime.decide(checkpoint.path if checkpoint else None)

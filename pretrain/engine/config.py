@@ -66,6 +66,24 @@ def defining_fields(config: Any, prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def default_fields(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The defaults of :func:`defining_fields`, of the same sections and choices.
+
+    A run that was saved before a field existed was made with its default, since a new option may
+    not change what happens without it.
+    """
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        if field.metadata.get("operational"):
+            continue
+        key, value = f"{prefix}{field.name}", getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            found |= default_fields(value, f"{key}.")
+        elif field.default is not dataclasses.MISSING:
+            found[key] = list(field.default) if isinstance(field.default, tuple) else field.default
+    return found
+
+
 def parse_config(
     config_class: type[Config],
     argv: Sequence[str] | None,

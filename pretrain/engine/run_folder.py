@@ -27,7 +27,10 @@ class RunFolderError(UserError):
 
 
 def claim(
-    folder: Path, resume: str | None, defining: Mapping[str, Any]
+    folder: Path,
+    resume: str | None,
+    defining: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None = None,
 ) -> tuple[Checkpoint | None, list[str]]:
     """Decides where the run starts. Only the main process asks; the others are told.
 
@@ -36,6 +39,7 @@ def claim(
         resume: None starts a new run; ``auto`` goes on from the newest whole checkpoint of the
             folder, or starts where there is none; a path goes on from that checkpoint.
         defining: the fields that define the run.
+        defaults: what those of them are that a run from before they existed was made with.
 
     Returns:
         The checkpoint to go on from (None: start), and notes for the person.
@@ -67,11 +71,11 @@ def claim(
         notes = [f"passed over a torn checkpoint: {reason}" for reason in torn]
         if found is None:
             if holds_run:
-                _refuse_other_run(folder / "run.json", _last_defining(folder), defining)
+                _refuse_other_run(folder / "run.json", _last_defining(folder), defining, defaults)
                 notes.append(f"{folder}: no whole checkpoint, starting from step 0")
             return None, notes
         checkpoint = found
-    _refuse_other_run(checkpoint.path, checkpoint.state["defining"], defining)
+    _refuse_other_run(checkpoint.path, checkpoint.state["defining"], defining, defaults)
     return checkpoint, notes
 
 
@@ -93,8 +97,14 @@ def _last_defining(folder: Path) -> Mapping[str, Any]:
     return starts[-1]["defining"] if starts else {}
 
 
-def _refuse_other_run(source: Path, saved: Mapping[str, Any], defining: Mapping[str, Any]) -> None:
+def _refuse_other_run(
+    source: Path,
+    saved: Mapping[str, Any],
+    defining: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None,
+) -> None:
     """Names every defining field that differs."""
+    saved = {key: value for key, value in (defaults or {}).items() if key in defining} | dict(saved)
     differences = [
         f"{key} {saved.get(key, 'absent')!r} (now {defining.get(key, 'absent')!r})"
         for key in sorted(saved.keys() | defining.keys())

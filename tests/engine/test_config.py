@@ -7,6 +7,7 @@ import yaml
 from pretrain.engine.config import (
     Choice,
     ConfigError,
+    default_fields,
     defining_fields,
     dump_config,
     operational,
@@ -224,6 +225,12 @@ def test_print_config_takes_no_argument_away(capsys: pytest.CaptureFixture[str])
         parse_positionals("--print_config", "a")
     assert left.value.code == 0
     assert "where: a" in capsys.readouterr().out
+
+
+def test_defaults_are_those_of_the_sections_at_hand() -> None:
+    changed = parse("--seed", "5", "--inner.rate", "1e-3", "--inner.bounds", "[0, 1]")
+    assert default_fields(changed) == defining_fields(Outer())
+    assert default_fields(changed).keys() == defining_fields(changed).keys()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,6 +112,17 @@ def test_a_run_that_lost_its_checkpoints_starts_again_only_as_itself(tmp_path: P
         claim(tmp_path, "auto", DEFINING | {"seed": 1})
 
 
+def test_a_run_from_before_an_option_existed_was_made_with_its_default(tmp_path: Path) -> None:
+    record_start(tmp_path, {"defining": DEFINING})
+    now = DEFINING | {"new": 0.5}
+    assert claim(tmp_path, "auto", now, {"new": 0.5, "other": 1})[0] is None
+    for defaults in (None, {}, {"new": 0.4}):
+        with pytest.raises(CheckpointError, match=r"made with new .* \(now 0.5\)"):
+            claim(tmp_path, "auto", now, defaults)
+    with pytest.raises(CheckpointError, match=r"seed 0 \(now 'absent'\)"):
+        claim(tmp_path, "auto", {key: v for key, v in now.items() if key != "seed"}, {"new": 0.5})
+
+
 def test_two_processes_do_not_write_one_run(tmp_path: Path) -> None:
     claim(tmp_path, None, DEFINING)
     code = (
