@@ -50,13 +50,21 @@ rows[tasks_apart_both]="$apart $matching $annotation"
 # Videos: the same frames one by one, and with memory (a step sees as many of them).
 videos="--data.synthetic.style=wild --data.synthetic.frames_per_video=30 --validation.style=wild"
 rows[frames]="$videos"
-rows[frames_with_memory]="$videos --method=CNNRNN --method.network.trunk=plain_cnn --method.network.image_size=32 \
-    --method.clip_frames=8 --training.global_batch_size=4 --optim.base_lr=0.064"
+clips="--method.network.trunk=plain_cnn --method.network.image_size=32 --method.clip_frames=8 \
+    --training.global_batch_size=4 --optim.base_lr=0.064"
+rows[frames_with_memory]="$videos --method=CNNRNN $clips"
+# Videos whose voices tell half of the variance of arousal, and some of which are silent.
+voices="$videos --data.synthetic.voice_share=0.5 --data.synthetic.silent_share=0.1"
+listening="$voices --method=AVCNNRNN --data.sound.folder=drawn"
+rows[voices_unheard]="$voices --method=CNNRNN $clips"
+rows[voices_heard]="$listening $clips"
+rows[voices_of_others]="$listening --data.sound.shuffled=true $clips"
 choose_rows "$@"
 
 config_of() { # ROW
     case $1 in
     frames*) echo videos configs/finetune/systems.yaml ;;
+    voices*) echo voices configs/finetune/systems.yaml ;;
     several_* | affect_* | categories_*) echo tasks configs/finetune/systems.yaml ;;
     tasks_apart*) echo apart configs/finetune/systems.yaml ;;
     expressions_*) echo margin configs/finetune/systems.yaml ;;
