@@ -54,7 +54,8 @@ class ClipBatch(LabelledBatch):
     """A micro-batch of clips.
 
     ``images`` and ``labels`` are those of all slots, clip by clip: [B * T, ...]; where no frame is
-    present, images are 0 and no label is valid.
+    present, images are 0 and no label is valid. In the place of images there may be features
+    [B * T, F] float32, as a frozen trunk sees them.
 
     Attributes:
         present: [B, T] bool, slots in which a frame is seen.
@@ -187,24 +188,14 @@ class LabelledClips(AugmentedImages[ClipBatch]):
     def __getitem__(self, request: Request) -> ClipBatch:
         """The micro-batch of an epoch and indices of clips."""
         epoch, indices = request
-        ids, bad = self.ids[indices], list[tuple[str, str]]()
-        crops = uniform(seed=self.seed, epoch=epoch, ids=ids, purpose="crop", draws=CROP_DRAWS)
+        ids = self.ids[indices]
         chosen = uniform(seed=self.seed, epoch=epoch, ids=ids, purpose="frame", draws=self.length)
-        shape = (len(indices), self.length)
-        images = torch.zeros(*shape, 3, self.image_size, self.image_size, dtype=torch.uint8)
-        rows = np.full(shape, -1)
+        rows = np.full(chosen.shape, -1)
         for place, index in enumerate(indices):
             for slot, listed in enumerate(self.clips[int(index)].slots):
-                if not listed:
-                    continue
-                row = listed[int(chosen[place, slot] * len(listed))]
-                pixels = self._pixels(row, bad)
-                if pixels is None:
-                    continue
-                aspect = self.source.aspect(row) or pixels.shape[1] / pixels.shape[0]
-                crop = random_crop(crops[place], aspect, self.augmentation)
-                images[place, slot] = apply_crop(pixels, crop, self.image_size)
-                rows[place, slot] = row
+                if listed:
+                    rows[place, slot] = listed[int(chosen[place, slot] * len(listed))]
+        seen, rows, bad = self.see(epoch, ids, rows)
         present = rows >= 0
         if not present.any():
             raise SourceError(
@@ -212,7 +203,7 @@ class LabelledClips(AugmentedImages[ClipBatch]):
             )
         sound, heard = self._sound(epoch, ids, rows)
         return ClipBatch(
-            images=images.flatten(0, 1),
+            images=seen,
             labels=_labels(self.labels, rows.reshape(-1)),
             noise=None,
             epoch=epoch,
@@ -221,6 +212,37 @@ class LabelledClips(AugmentedImages[ClipBatch]):
             sound=sound,
             heard=heard,
         )
+
+    def see(
+        self, epoch: int, ids: Ids, rows: NDArray[np.int64]
+    ) -> tuple[Tensor, NDArray[np.int64], list[tuple[str, str]]]:
+        """What is in the slots of clips.
+
+        Args:
+            epoch: of the crops.
+            ids: of the clips.
+            rows: [B, T] of the list; -1 where no frame is.
+
+        Returns:
+            Images [B * T, 3, H, W] uint8; the rows [B, T], -1 where none could be read; (name,
+            reason) of bad ones.
+        """
+        bad = list[tuple[str, str]]()
+        crops = uniform(seed=self.seed, epoch=epoch, ids=ids, purpose="crop", draws=CROP_DRAWS)
+        images = torch.zeros(*rows.shape, 3, self.image_size, self.image_size, dtype=torch.uint8)
+        shown = np.full(rows.shape, -1)
+        for place, slot in np.argwhere(rows >= 0):
+            row = int(rows[place, slot])
+            try:
+                pixels = self.source.image(row)
+            except BadImage as error:
+                bad.append((error.name, error.reason))
+                continue
+            aspect = self.source.aspect(row) or pixels.shape[1] / pixels.shape[0]
+            crop = random_crop(crops[place], aspect, self.augmentation)
+            images[place, slot] = apply_crop(pixels, crop, self.image_size)
+            shown[place, slot] = row
+        return images.flatten(0, 1), shown, bad
 
     def _sound(
         self, epoch: int, ids: Ids, rows: NDArray[np.int64]
@@ -231,13 +253,6 @@ class LabelledClips(AugmentedImages[ClipBatch]):
         draws = uniform(seed=self.seed, epoch=epoch, ids=ids, purpose="silence", draws=1)[:, 0]
         there = (rows >= 0) & (draws >= self.silence)[:, None]
         return patches(self.sounds, self._known, np.where(there, rows, -1).reshape(-1))
-
-    def _pixels(self, row: int, bad: list[tuple[str, str]]) -> NDArray[np.uint8] | None:
-        try:
-            return self.source.image(row)
-        except BadImage as error:
-            bad.append((error.name, error.reason))
-            return None
 
 
 def patches(sounds: Sounds, known: Annotations, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,6 @@ from finetune.methods.cotex import CoTEX
 from finetune.methods.emma import EMMA
 from finetune.methods.method import Built, Method
 from finetune.methods.multitask import AVCNNRNN, CNNRNN, MultiTask
-from finetune.models import emma
 from finetune.models.affect import AffectModel
 from finetune.models.layer_decay import layer_decay_groups
 from finetune.objectives.cotraining import CoTraining
@@ -52,7 +51,7 @@ from finetune.training.evaluation import (
     scores_of,
     tasks_of,
 )
-from finetune.training.features import SeenFaces, seen_by
+from finetune.training.features import SeenClips, SeenFaces, seen_by
 from finetune.training.rows import HeldOut, check_weights, look_alike, open_rows
 from finetune.training.selection import Evaluations
 from pretrain.engine.config import defining_fields, operational
@@ -126,8 +125,11 @@ class FinetuneConfig(RunConfig):
                 " there vary in number"
             )
         frozen = self.frozen_features is not None
-        if frozen and not (isinstance(self.method, EMMA) and self.method.encoder):
-            raise ValueError("frozen_features without method EMMA and its encoder, expected both")
+        if frozen and not self.method.can_freeze:
+            raise ValueError(
+                f"frozen_features with method {type(self.method).__name__}, expected EMMA with an"
+                " encoder, or CNNRNN with an encoder or init_from"
+            )
         if frozen and self.method.masks[0]:
             raise ValueError("frozen_features with method.views, expected one of the two")
         if self.selection.split is not None and self.selection.split in (
@@ -155,7 +157,7 @@ def finetune(config: FinetuneConfig) -> bool:
 class Finetuning(Run[FinetuneConfig]):
     """What stage two brings to a run."""
 
-    dataset: LabelledFaces | LabelledClips | SeenFaces
+    dataset: LabelledFaces | LabelledClips | SeenFaces | SeenClips
     model: TrainedModel
 
     def __init__(
@@ -352,13 +354,15 @@ class Finetuning(Run[FinetuneConfig]):
 
     def _freeze(self, model: AffectModel) -> None:
         """Leaves only heads to train, and puts what the rest sees in the place of images."""
-        assert isinstance(model, emma.EMMA)
-        model.to(self.runtime.device).encoder.requires_grad_(False)
+        model.to(self.runtime.device).frozen().requires_grad_(False)
         folder = Path(os.path.expanduser(str(self.config.frozen_features)))
         batch_size, workers = self.config.evaluation_batch_size, self.workers()
-        faces = cast(LabelledFaces, self.dataset)
+        faces = cast(LabelledFaces | LabelledClips, self.dataset)
         seen = seen_by(model, faces, folder, self.runtime, batch_size, workers)
-        self.dataset = SeenFaces(faces, seen)
+        if isinstance(faces, LabelledClips):
+            self.dataset = SeenClips(faces, seen)
+        else:
+            self.dataset = SeenFaces(faces, seen)
 
     def _notes(self, notes: ModelNotes, built: Built) -> ModelNotes:
         """What is known of the training, weights that it started from included."""

@@ -89,6 +89,11 @@ class EMMA(Method):
         return tuple(task for task in tasks if getattr(self.losses, task))
 
     @property
+    def can_freeze(self) -> bool:
+        """See :class:`Method`."""
+        return self.encoder is not None
+
+    @property
     def has_teacher(self) -> bool:
         """See :class:`Method`."""
         return self.cotraining.teacher

@@ -70,6 +70,11 @@ class Method(Choice):
         return False
 
     @property
+    def can_freeze(self) -> bool:
+        """Whether all but its heads can be frozen: it starts from weights that know something."""
+        return False
+
+    @property
     def has_teacher(self) -> bool:
         """Whether its objective learns from the weights' average, ``optim.ema_decay``."""
         return False

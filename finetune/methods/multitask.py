@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from finetune.clips import ClipConfig
 from finetune.label_weights import action_unit_weights, expression_weights
@@ -10,18 +10,20 @@ from finetune.labels import Targets
 from finetune.load import load_model
 from finetune.loading.notes import ModelNotes
 from finetune.methods.method import Built, Method
+from finetune.methods.pretrained import seen_by_encoder
 from finetune.models.affect import AffectModel, SequenceModel
 from finetune.models.audio_visual import AVCNNRNNConfig
 from finetune.models.cnn_rnn import CNNRNNConfig
 from finetune.models.label_spaces import LabelSpaces
 from finetune.models.multitask import MultiTask as Network
 from finetune.models.multitask import MultiTaskConfig
+from finetune.models.trunks.encoder import ENCODERS, Encoder
 from finetune.objectives.coupling import CouplingConfig
 from finetune.objectives.margin import MarginConfig
 from finetune.objectives.recognition import Recognition
 from finetune.objectives.supervised import LossConfig
 from pretrain.errors import UserError
-from pretrain.load import place_tensors
+from pretrain.load import load_encoder, place_tensors
 
 _HEADS = ("expressions", "action_units", "valence_arousal")
 
@@ -33,6 +35,8 @@ class Recogniser(Method):
     """A convolutional trunk under a head for each task; with a weight of 0 a task is left out.
 
     Attributes:
+        encoder: weights of a trunk vit_tiny to vit_huge: a run of stage one, a released file or a
+            timm name; its mean and standard deviation are taken over. Null: none.
         init_from: a trained recogniser of the same trunk to start from, a run of stage two: the
             second stage of a transfer; heads of other label spaces are left out. Null: fresh
             weights.
@@ -42,6 +46,7 @@ class Recogniser(Method):
         coupling: what expressions and action units teach each other.
     """
 
+    encoder: str | None = None
     init_from: str | None = None
     network: MultiTaskConfig = field(default_factory=MultiTaskConfig)
     losses: LossConfig = field(default_factory=LossConfig)
@@ -49,7 +54,15 @@ class Recogniser(Method):
     coupling: CouplingConfig = field(default_factory=CouplingConfig)
 
     def __post_init__(self) -> None:
-        """Refuses a margin without angles, and teaching without both tasks."""
+        """Refuses a margin without angles, teaching without both tasks, and two beginnings."""
+        if self.encoder is not None:
+            if self.init_from is not None:
+                raise ValueError("encoder with init_from, expected one of the two")
+            if self.network.trunk not in ENCODERS:
+                raise ValueError(
+                    f"encoder with network.trunk {self.network.trunk!r}, expected one of"
+                    f" {', '.join(ENCODERS)}"
+                )
         if self.margin.angle and self.network.expression_head != "cosine":
             raise ValueError(
                 f"margin.angle {self.margin.angle} with network.expression_head"
@@ -77,13 +90,21 @@ class Recogniser(Method):
 
     def build(self) -> Built:
         """See :class:`Method`."""
+        encoder = None if self.encoder is None else load_encoder(self.encoder)[0]
+        network = self.network
+        if encoder is not None:
+            mean, std = (tuple(part.flatten().tolist()) for part in (encoder.mean, encoder.std))
+            network = replace(network, mean=mean, std=std)
         try:
-            model = self.network.build()
+            model = network.build()
         except ValueError as error:  # a size that the trunk cannot take
             raise UserError(f"method.network: {error}") from None
-        if self.init_from is None:
-            return Built(model)
-        return self._started(model, self.init_from)
+        if encoder is not None:
+            assert isinstance(model.trunk, Encoder)
+            placed = place_tensors(model.trunk.encoder, encoder.state_dict(), str(self.encoder))
+            remarks = (f"encoder {self.encoder}: {placed}",)
+            return Built(model, remarks, seen_by_encoder(str(self.encoder)))
+        return Built(model) if self.init_from is None else self._started(model, self.init_from)
 
     def _started(self, model: AffectModel, path: str) -> Built:
         """With the weights of another recogniser."""
@@ -142,6 +163,7 @@ class CNNRNN(Recogniser):
     A sample is a clip: training.global_batch_size counts clips.
 
     Attributes:
+        encoder: weights of a trunk vit_tiny to vit_huge, see MultiTask.
         init_from: a trained recogniser of the same trunk to start from, with or without memory; of
             one without, the trunk is taken.
         network: the trunk, its memory and its heads.
@@ -162,6 +184,11 @@ class CNNRNN(Recogniser):
         """See :class:`Method`."""
         return ClipConfig(frames=self.clip_frames, frame_step=self.network.frame_step)
 
+    @property
+    def can_freeze(self) -> bool:
+        """See :class:`Method`: memory and heads learn from what a trunk sees."""
+        return self.init_from is not None or self.encoder is not None
+
 
 @dataclass(frozen=True, kw_only=True)
 class AVCNNRNN(Recogniser):
@@ -170,6 +197,7 @@ class AVCNNRNN(Recogniser):
     A sample is a clip: training.global_batch_size counts clips.
 
     Attributes:
+        encoder: weights of a trunk vit_tiny to vit_huge, see MultiTask.
         init_from: a trained recogniser of the same trunk to start from; of one that does not
             listen, the trunk is taken.
         network: the trunk, the sound's network, their memory and its heads.

@@ -73,6 +73,14 @@ class AffectModel(nn.Module):
         """
         raise NotImplementedError
 
+    def frozen(self) -> nn.ModuleList:
+        """The parts that can be frozen, where only heads are to be trained."""
+        raise NotImplementedError
+
+    def look(self, images: Tensor) -> dict[str, Tensor]:
+        """What those parts see in images [B, 3, H, W]: [B, ...] by name."""
+        raise NotImplementedError
+
     def answer(self, seen: Mapping[str, Tensor]) -> Predictions:
         """Answers from what its frozen parts have seen, where a model has such parts."""
         raise NotImplementedError
@@ -113,6 +121,15 @@ class SequenceModel(AffectModel):
         """:meth:`features` of frames with what is heard around them, see :meth:`answer_clips`."""
         del sound, heard
         return self.features(images)
+
+    def answer_seen(self, features: Tensor, present: Tensor) -> Predictions:
+        """:meth:`answer_clips` from features [B * T, F] that were made before.
+
+        Args:
+            features: clip by clip; anything in empty slots.
+            present: [B, T] bool, slots that hold a frame.
+        """
+        raise NotImplementedError
 
     def answer_sequence(self, features: Tensor) -> Predictions:
         """Answers the frames of one video in order, from features [n, F]."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from finetune.labels import Predictions
 from finetune.models.affect import SequenceModel
+from finetune.models.memory import HEADS, MEMORIES
 from finetune.models.multitask import MultiTask, MultiTaskConfig
 
 
@@ -24,13 +25,15 @@ class CNNRNNConfig(MultiTaskConfig):
     """A recogniser with memory.
 
     Attributes:
-        hidden: R, units of each layer.
-        layers: recurrent layers.
+        temporal: gru, or transformer: attention among the frames of a window.
+        hidden: R, units of each layer; of a transformer a multiple of 4, its number of heads.
+        layers: of the memory.
         window: frames that are answered together, each from those before it in the window; windows
             overlap by half and answers are averaged. 0: the state is carried through a whole video.
         frame_step: frame numbers between the frames of a sequence; a video is that many sequences.
     """
 
+    temporal: str = "gru"
     hidden: int = 128
     layers: int = 2
     window: int = 0
@@ -44,6 +47,13 @@ class CNNRNNConfig(MultiTaskConfig):
                 raise ValueError(f"{name} {getattr(self, name)}, expected at least {least}")
         if self.window == 1:
             raise ValueError("window 1, expected 0 or at least 2")
+        if self.temporal not in MEMORIES:
+            raise ValueError(f"temporal {self.temporal!r}, expected one of {', '.join(MEMORIES)}")
+        if self.temporal == "transformer" and (not self.window or self.hidden % HEADS):
+            raise ValueError(
+                f"temporal transformer with window {self.window}, hidden {self.hidden}, expected a"
+                f" window and a multiple of {HEADS}"
+            )
 
     def build(self) -> CNNRNN:
         """The model, with fresh weights."""
@@ -59,7 +69,7 @@ class CNNRNN(MultiTask, SequenceModel):
 
     def __init__(self, config: CNNRNNConfig) -> None:
         super().__init__(config)
-        self.memory = nn.GRU(self.frame_features, config.hidden, config.layers, batch_first=True)
+        self.memory = MEMORIES[config.temporal](self.frame_features, config.hidden, config.layers)
         self._window = config.window
         self.frame_step = config.frame_step
 
@@ -74,10 +84,18 @@ class CNNRNN(MultiTask, SequenceModel):
         """Features of a frame that the memory sees: F."""
         return self.trunk.num_features  # type: ignore[return-value]
 
+    def frozen(self) -> nn.ModuleList:
+        """See :class:`~finetune.models.affect.AffectModel`: the trunk."""
+        return nn.ModuleList([self.trunk])
+
+    def look(self, images: Tensor) -> dict[str, Tensor]:
+        """See :class:`~finetune.models.affect.AffectModel`: ``features`` [B, F]."""
+        return {"features": self.features(images)}
+
     def forward(self, images: Tensor) -> Predictions:
         """Answers stills [B, 3, H, W], uint8 or float, 0..255: each a video of one frame."""
         features = self.features(images).unsqueeze(1)
-        return self.answer_features(self.memory(features)[0].squeeze(1))
+        return self.answer_features(self.memory(features).squeeze(1))
 
     def answer_clips(
         self,
@@ -98,16 +116,21 @@ class CNNRNN(MultiTask, SequenceModel):
             None if heard is None else heard[there],
         )
         features = seen.new_zeros(len(there), seen.shape[1])
-        features = features.masked_scatter(there.unsqueeze(1), seen)
+        return self.answer_seen(features.masked_scatter(there.unsqueeze(1), seen), present)
+
+    def answer_seen(self, features: Tensor, present: Tensor) -> Predictions:
+        """See :class:`SequenceModel`."""
         features = rearrange(features, "(b t) f -> b t f", b=len(present))
         return self.answer_features(self.remember(features, present).flatten(0, 1))
 
     def remember(self, features: Tensor, present: Tensor) -> Tensor:
-        """States [B, T, R] after each frame of features [B, T, F]; 0 where none is present."""
-        # Frames that are there come first, in their order: the units look back only, so whatever
-        # follows them changes nothing.
+        """States [B, T, R] at each frame of features [B, T, F]; 0 where none is present."""
+        # Frames that are there come first, in their order: a memory that looks back only is not
+        # changed by whatever follows them, and attention is told where they end.
         order = torch.argsort((~present).int(), dim=1, stable=True)
-        states, _ = self.memory(_taken(features, order))
+        there = present.gather(1, order)
+        there[:, 0] = True  # attention to nothing is no number
+        states = self.memory(_taken(features, order), there)
         return _taken(states, torch.argsort(order, dim=1)) * present.unsqueeze(-1)
 
     def answer_sequence(self, features: Tensor) -> Predictions:
@@ -125,7 +148,7 @@ class CNNRNN(MultiTask, SequenceModel):
         )
 
     def _answer_window(self, features: Tensor) -> Predictions:
-        return self.answer_features(self.memory(features.unsqueeze(0))[0][0])
+        return self.answer_features(self.memory(features.unsqueeze(0))[0])
 
 
 def _taken(values: Tensor, order: Tensor) -> Tensor:

@@ -220,6 +220,10 @@ class EMMA(AffectModel):
         """See :class:`AffectModel`: the encoder's class token, [B, D]."""
         return self.encoder(images)[:, 0]  # type: ignore[no-any-return]
 
+    def frozen(self) -> nn.ModuleList:
+        """See :class:`AffectModel`: the encoder and, where there is one, the CNN."""
+        return nn.ModuleList([self.encoder, *([] if self.cnn is None else [self.cnn])])
+
     def look(self, images: Tensor) -> dict[str, Tensor]:
         """What the networks below the heads see in images [B, 3, H, W].
 

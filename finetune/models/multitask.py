@@ -35,8 +35,9 @@ class MultiTaskConfig(ModelConfig):
     """A trunk with heads for expressions, action units, valence and arousal.
 
     Attributes:
-        trunk: vgg_face, sphereface_20, inception_resnet_v1, ir_50, ir_se_50, plain_cnn, or any timm
-            architecture (seresnet50) without a tag: no weights are downloaded.
+        trunk: vgg_face, sphereface_20, inception_resnet_v1, ir_50, ir_se_50, plain_cnn, an encoder
+            of stage one (vit_tiny to vit_huge, patches of 16 px), or any timm architecture
+            (seresnet50) without a tag: no weights are downloaded.
         image_size: pixels a side of the square input: 96 is published for vgg_face, 112 for
             sphereface_20 (which looks at the middle 96 columns), ir_50 and ir_se_50, 160 for
             inception_resnet_v1, 48 for plain_cnn.

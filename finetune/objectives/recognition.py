@@ -93,6 +93,8 @@ class Recognition(Supervised):
     def _answer(self, batch: LabelledBatch) -> Predictions:
         if isinstance(batch, ClipBatch):
             assert isinstance(self.model, SequenceModel)
+            if batch.images.ndim == 2:  # features
+                return self.model.answer_seen(batch.images, batch.present)
             return self.model.answer_clips(batch.images, batch.present, batch.sound, batch.heard)
         return self.model(batch.images)  # type: ignore[no-any-return]
 

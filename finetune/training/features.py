@@ -15,15 +15,17 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from finetune.batches import LabelledFaces, SeenBatch
-from finetune.models.emma import EMMA
+from finetune.clips import LabelledClips
+from finetune.models.affect import AffectModel
 from finetune.predicting.batches import batches
 from finetune.predicting.table import fingerprint
 from pretrain.data.images import BadImage
 from pretrain.data.loader import AugmentedImages, Request
+from pretrain.data.order import Ids, sample_ids
 from pretrain.data.order import fingerprint as fingerprint_of_ids
 from pretrain.data.sources import Source
 from pretrain.engine.runtime import Runtime
@@ -63,8 +65,38 @@ class SeenFaces(AugmentedImages[SeenBatch]):
         return SeenBatch(seen, self._labels.rows(shown), bad)
 
 
+class SeenClips(LabelledClips):
+    """Clips by what a frozen trunk sees in their frames.
+
+    Args:
+        clips: the clips and their labels.
+        seen: from :func:`seen_by`.
+    """
+
+    def __init__(self, clips: LabelledClips, seen: Mapping[str, Tensor]) -> None:
+        vars(self).update(vars(clips))
+        self._features = seen["features"]
+        self._bad = frozenset(np.flatnonzero(seen[_SHOWN].numpy() != np.arange(len(seen[_SHOWN]))))
+
+    def see(
+        self, epoch: int, ids: Ids, rows: NDArray[np.int64]
+    ) -> tuple[Tensor, NDArray[np.int64], list[tuple[str, str]]]:
+        """See :class:`LabelledClips`: features [B * T, F] in the place of images."""
+        del epoch, ids
+        lost = np.isin(rows, list(self._bad))
+        bad = [(self.source.names[row], _UNREADABLE) for row in rows[lost].tolist()]
+        rows = np.where(lost, -1, rows)
+        features = self._features[torch.from_numpy(np.maximum(rows, 0).reshape(-1))]
+        return features, rows, bad
+
+
 def seen_by(
-    model: EMMA, faces: LabelledFaces, folder: Path, runtime: Runtime, batch_size: int, workers: int
+    model: AffectModel,
+    faces: LabelledFaces | LabelledClips,
+    folder: Path,
+    runtime: Runtime,
+    batch_size: int,
+    workers: int,
 ) -> dict[str, Tensor]:
     """What the frozen parts of a model see, from a file where there is one, else into it.
 
@@ -79,8 +111,8 @@ def seen_by(
         workers: loader processes.
 
     Returns:
-        What :meth:`EMMA.look` gives, [n, ...] each; ``shown`` [n], the image itself, or the next
-        good one in place of a bad one.
+        What :meth:`AffectModel.look` gives, [n, ...] each; ``shown`` [n], the image itself, or the
+        next good one in place of a bad one.
 
     Raises:
         UserError: no image can be read, or the file cannot be written or read.
@@ -91,19 +123,19 @@ def seen_by(
         if runtime.is_main and not file.exists():
             seen = _look(model, faces.source, runtime.alone(), batch_size, workers)
             write_bytes(file, save(seen))
-            say(f"frozen features of {len(faces)} images: {file}")
+            say(f"frozen features of {len(faces.source.names)} images: {file}")
     try:
         return dict(load_file(file))
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file}: {error}, expected frozen features; remove the file") from None
 
 
-def _key(model: EMMA, faces: LabelledFaces, precision: str) -> str:
+def _key(model: AffectModel, faces: LabelledFaces | LabelledClips, precision: str) -> str:
     """What the features depend on: weights, images, how scores are read, precision."""
-    frozen = nn.ModuleList([model.encoder, *([] if model.cnn is None else [model.cnn])])
+    ids = sample_ids(faces.source.names)
     found = hashlib.sha256(f"{faces.image_size} {precision} {model.config}".encode())
-    found.update(fingerprint(frozen).encode() + fingerprint_of_ids(faces.ids).encode())
-    count = len(faces)
+    found.update(fingerprint(model.frozen()).encode() + fingerprint_of_ids(ids).encode())
+    count = len(ids)
     for index in np.unique(np.linspace(0, count - 1, min(_COMPARED, count)).astype(int)):
         try:
             found.update(faces.source.image(int(index)).tobytes())
@@ -113,7 +145,7 @@ def _key(model: EMMA, faces: LabelledFaces, precision: str) -> str:
 
 
 def _look(
-    model: EMMA, source: Source, runtime: Runtime, batch_size: int, workers: int
+    model: AffectModel, source: Source, runtime: Runtime, batch_size: int, workers: int
 ) -> dict[str, Tensor]:
     n = len(source.names)
     loaded = batches(

@@ -92,7 +92,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
         (("--selection.share", "0.9"), "share 0.9, expected in [0, 0.5]"),
         (("--refit", "true", "--selection.share", "0.1"), "refit true with a selection"),
         (("--data.kind", "manifest", "--data.root", "/no/such"), "/no/such: no such folder"),
-        (("--frozen_features", "cache"), "frozen_features without"),
+        (("--frozen_features", "cache"), "frozen_features with method EMMA, expected EMMA with an"),
         (("--method.losses.expression_weights", "heavy"), "expression_weights 'heavy'"),
     ],
 )

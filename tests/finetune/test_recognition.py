@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from greys import faces, targets
 
 from finetune.batches import LabelledBatch
+from finetune.clips import LabelledClips
 from finetune.data.config import LabelledConfig
 from finetune.data.opening import read_collection
 from finetune.data.sound.sounds import SoundConfig
@@ -25,16 +26,20 @@ from finetune.objectives.recognition import Recognition
 from finetune.objectives.supervised import LossConfig
 from finetune.predict import PredictConfig, predict_table
 from finetune.table import read_table
-from finetune.train import FinetuneConfig, finetune
+from finetune.train import FinetuneConfig, Finetuning, finetune
 from finetune.training.config import FinetuneOptimConfig, HeldOutConfig, TrainDataConfig
 from pretrain.data.colour import ColourConfig
 from pretrain.data.synthetic import SyntheticConfig
-from pretrain.data.transforms import apply_crop, central_square
+from pretrain.data.transforms import AugmentationConfig, apply_crop, central_square
 from pretrain.engine.checkpoint import CheckpointConfig
 from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.loop import LoopConfig
+from pretrain.engine.runtime import Runtime
+from pretrain.engine.signals import StopSignal
 from pretrain.engine.tracking import LogConfig, read_metrics
 from pretrain.errors import UserError
+from pretrain.models.mae import DecoderConfig, MAEConfig, MaskedAutoencoder
+from pretrain.save import save_encoder
 
 NET = MultiTaskConfig(trunk="plain_cnn", image_size=16)
 NO_WEIGHTS = LossConfig(action_unit_weights="none")
@@ -163,15 +168,13 @@ MEMORY = CNNRNN(
 
 
 def on_videos(folder: Path, **changes: object) -> FinetuneConfig:
-    return replace(
-        RUN,
-        output_dir=str(folder),
-        method=MEMORY,
-        data=VIDEOS,
-        validation=HeldOutConfig(count=40),
-        training=LoopConfig(epochs=2, global_batch_size=4),
-        **changes,
-    )
+    usual: dict[str, object] = {
+        "method": MEMORY,
+        "data": VIDEOS,
+        "validation": HeldOutConfig(count=40),
+        "training": LoopConfig(epochs=2, global_batch_size=4),
+    }
+    return replace(RUN, output_dir=str(folder), **usual | changes)
 
 
 def test_a_model_of_videos_trains_on_clips_and_answers_every_frame(tmp_path: Path) -> None:
@@ -201,6 +204,57 @@ def test_a_model_of_videos_trains_on_clips_and_answers_every_frame(tmp_path: Pat
         )
         answer = model.answer_sequence(model.features(small)).expression_logits.softmax(1)
     np.testing.assert_allclose(table.expression[last], answer, atol=1e-5)
+
+
+def test_memory_learns_from_what_a_frozen_encoder_sees(tmp_path: Path) -> None:
+    shape = {"size": "tiny", "image_size": 32, "patch_size": 16}
+    autoencoder = MaskedAutoencoder(
+        MAEConfig(
+            decoder=DecoderConfig(embed_dim=16, depth=1, num_heads=2), mean=(0.5,) * 3, **shape
+        )
+    )
+    save_encoder(autoencoder, tmp_path / "encoder")
+    network = CNNRNNConfig(trunk="vit_tiny", image_size=32, hidden=8)
+    method = replace(MEMORY, encoder=str(tmp_path / "encoder"), network=network)
+    frozen = str(tmp_path / "cache")
+    asked = on_videos(tmp_path / "run", method=method, frozen_features=frozen)
+    assert finetune(asked)
+    (file,) = (tmp_path / "cache").iterdir()
+    assert finetune(replace(asked, seed=1, output_dir=str(tmp_path / "again")))
+    assert list((tmp_path / "cache").iterdir()) == [file]
+    model, _, _ = load_model(tmp_path / "run")
+    assert model.config.mean == (0.5,) * 3
+    kept = model.trunk.encoder.state_dict()
+    assert all(torch.equal(kept[n], v) for n, v in autoencoder.encoder.state_dict().items())
+    fresh = method.build().model.memory.state_dict()
+    assert not torch.equal(model.memory.state_dict()["weight_hh_l0"], fresh["weight_hh_l0"])
+    with pytest.raises(ValueError, match="frozen_features with method CNNRNN, expected EMMA"):
+        on_videos(tmp_path, frozen_features=frozen)
+
+
+def test_clips_of_features_are_those_of_the_images(tmp_path: Path) -> None:
+    assert finetune(replace(RUN, output_dir=str(tmp_path / "first"), method=METHOD))
+    method = replace(MEMORY, init_from=str(tmp_path / "first"))
+    asked = on_videos(tmp_path / "run", method=method, frozen_features=str(tmp_path / "cache"))
+    run = Finetuning(asked, Runtime(asked.runtime), 1, StopSignal())
+    seen = run.dataset[0, np.array([1, 0])]
+    images = LabelledClips(
+        run.rows.training,
+        method.clips,
+        described="",
+        seed=asked.seed,
+        image_size=16,
+        augmentation=AugmentationConfig(crop_scale=(1, 1), crop_ratio=(1, 1), flip=False),
+    )[0, np.array([1, 0])]
+    assert torch.equal(seen.present, images.present)
+    model = run.model.model.eval()
+    with torch.no_grad():
+        expected = model.features(images.images[images.present.flatten()])
+        torch.testing.assert_close(seen.images[seen.present.flatten()], expected)
+        one = model.answer_seen(seen.images, seen.present).expression_logits
+        two = model.answer_clips(images.images, images.present).expression_logits
+    there = seen.present.flatten()
+    torch.testing.assert_close(one[there], two[there])
 
 
 LISTENING = AVCNNRNN(

@@ -6,11 +6,13 @@ Shapes: B batch, S side of the images, F features.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import timm
 import torch
 from torch import Tensor, nn
 
+from finetune.models.trunks.encoder import ENCODERS, Encoder
 from finetune.models.trunks.inception_resnet import InceptionResNetV1
 from finetune.models.trunks.ir import IR
 from finetune.models.trunks.plain import PlainCNN
@@ -25,7 +27,7 @@ _OURS: Mapping[str, Callable[[int], nn.Module]] = {
     "ir_50": IR,
     "ir_se_50": lambda side: IR(side, squeeze=True),
     "plain_cnn": PlainCNN,
-}
+} | {name: partial(Encoder, name) for name in ENCODERS}
 
 TRUNKS = tuple(_OURS)
 

@@ -111,8 +111,47 @@ def test_windows_are_averaged_where_they_overlap() -> None:
     torch.testing.assert_close(short, parts[0])
 
 
-def test_a_still_is_a_video_of_one_frame() -> None:
-    model, images = build(), draw(3)
+ATTENTION = {"temporal": "transformer", "window": 4}
+
+
+def test_attention_sees_the_window_and_no_empty_slot() -> None:
+    model, images = build(**ATTENTION), draw(2, 4)
+    present = torch.tensor([[True, False, True, True], [True] * 4])
+    with torch.no_grad():
+        found = flat(model.answer_clips(images.flatten(0, 1), present)).unflatten(0, (2, 4))
+        for row in range(2):
+            features = model.features(images[row][present[row]])
+            alone = flat(model.answer_sequence(features))
+            torch.testing.assert_close(found[row][present[row]], alone)
+        changed = images.clone()
+        changed[0, 1] = 255
+        again = flat(model.answer_clips(changed.flatten(0, 1), present)).unflatten(0, (2, 4))
+        assert torch.equal(found[present], again[present])
+        changed[0, 3] = 255  # the last frame changes the answer of the first
+        later = flat(model.answer_clips(changed.flatten(0, 1), present)).unflatten(0, (2, 4))
+    assert not torch.equal(found[0, 0], later[0, 0])
+
+
+def test_attention_knows_the_order_of_frames() -> None:
+    model, features = build(**ATTENTION), torch.randn(4, 512)
+    with torch.no_grad():
+        forward, back = (flat(model.answer_sequence(each)) for each in (features, features.flip(0)))
+    assert not torch.allclose(forward, back.flip(0), atol=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{}, ATTENTION])
+def test_a_clip_of_which_nothing_can_be_seen_is_no_trouble(changes: dict[str, object]) -> None:
+    model, images = build(**changes), draw(2, 3)
+    present = torch.tensor([[False] * 3, [True] * 3])
+    answer = flat(model.answer_clips(images.flatten(0, 1), present))
+    assert answer.isfinite().all()
+    answer[3:].sum().backward()
+    assert all(w.grad is None or w.grad.isfinite().all() for w in model.parameters())
+
+
+@pytest.mark.parametrize("changes", [{}, ATTENTION])
+def test_a_still_is_a_video_of_one_frame(changes: dict[str, object]) -> None:
+    model, images = build(**changes), draw(3)
     with torch.no_grad():
         found = flat(model(images))
         for row in range(3):
@@ -126,6 +165,9 @@ def test_a_still_is_a_video_of_one_frame() -> None:
         ({"hidden": 0}, "hidden 0, expected at least 1"),
         ({"window": 1}, "window 1, expected 0 or at least 2"),
         ({"frame_step": 0}, "frame_step 0"),
+        ({"temporal": "lstm"}, "temporal 'lstm', expected one of gru, transformer"),
+        ({"temporal": "transformer"}, "temporal transformer with window 0"),
+        ({"temporal": "transformer", "window": 4, "hidden": 6}, "hidden 6, expected a"),
     ],
 )
 def test_what_is_no_memory_is_refused(changes: dict[str, int], message: str) -> None:

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from finetune.models.multitask import MultiTaskConfig
 from finetune.models.trunks.sphereface import SphereFace20
 from finetune.models.trunks.trunk import TRUNKS, build_trunk, known_trunk
+from pretrain.models.mae import MAEConfig, MaskedAutoencoder
 
 
 def parameters(module: nn.Module) -> int:
@@ -69,6 +71,19 @@ def test_ir_has_the_published_units():
     assert shapes == expected
 
 
+def test_an_encoder_of_stage_one_answers_as_it_does_alone():
+    torch.manual_seed(0)
+    mean, std = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+    alone = MAEConfig(size="tiny", image_size=32, mean=mean, std=std)
+    encoder = MaskedAutoencoder(alone).encoder.eval()
+    model = MultiTaskConfig(trunk="vit_tiny", image_size=32, mean=mean, std=std).build().eval()
+    model.trunk.encoder.load_state_dict(encoder.state_dict())
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        torch.testing.assert_close(model.features(images), encoder(images)[:, 0])
+    assert model.trunk.num_features == 192
+
+
 def test_the_plain_cnn_sees_no_colour():
     trunk = build_trunk("plain_cnn", 48).eval()
     red = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1)
@@ -78,7 +93,9 @@ def test_the_plain_cnn_sees_no_colour():
         torch.testing.assert_close(trunk(images * red), trunk(images * blue))
 
 
-@pytest.mark.parametrize("name", TRUNKS)
+@pytest.mark.parametrize(
+    "name", [name for name in TRUNKS if name[-5:] not in ("_base", "large", "_huge")]
+)
 def test_every_trunk_learns(name):
     torch.manual_seed(0)
     side = {"plain_cnn": 16, "inception_resnet_v1": 75, "sphereface_20": 48}.get(name, 32)
