@@ -18,9 +18,8 @@ from finetune.data.annotations import Annotations
 from finetune.data.images import LabelledImages
 from finetune.data.sound.sounds import Sounds
 from pretrain.data.images import BadImage
-from pretrain.data.loader import MAX_REPLACEMENTS, AugmentedImages, Request
+from pretrain.data.loader import AugmentedImages, Request
 from pretrain.data.order import Ids, sample_ids, uniform
-from pretrain.data.sources import SourceError
 from pretrain.data.transforms import CROP_DRAWS, AugmentationConfig, apply_crop, random_crop
 from pretrain.errors import UserError
 
@@ -111,17 +110,23 @@ def cut_clips(annotations: Annotations, config: ClipConfig) -> list[Clip]:
     listed twice count once.
 
     Raises:
-        UserError: stills.
+        UserError: stills, or two images of one frame.
     """
     if annotations.videos is None or annotations.frames is None:
         raise UserError(
             "data.kind: a list of stills, expected one with the video and frame of each image"
         )
     rows_of: dict[str, dict[int, int]] = {}
+    images = annotations.images
     for row, (video, frame) in enumerate(
         zip(annotations.videos, annotations.frames.tolist(), strict=True)
     ):
-        rows_of.setdefault(video, {}).setdefault(frame, row)
+        other = rows_of.setdefault(video, {}).setdefault(frame, row)
+        if images[other] != images[row]:
+            raise UserError(
+                f"data.kind: {images[other]} and {images[row]} are both frame {frame} of {video},"
+                " expected one image"
+            )
     found = list[Clip]()
     for video, rows in rows_of.items():
         first = min(rows)
@@ -177,7 +182,9 @@ class LabelledClips(AugmentedImages[ClipBatch]):
             augmentation=augmentation,
         )
         self.ids = sample_ids([clip.name for clip in self.clips])
-        self.length = self.images_per_sample = clips.frames
+        self.length = clips.frames
+        listed = sum(len(slot) > 0 for clip in self.clips for slot in clip.slots)
+        self.images_per_sample = listed / len(self.clips)
         self.labels, self.sounds, self.silence = (
             LabelTensors.of(images.targets),
             sounds,
@@ -196,19 +203,14 @@ class LabelledClips(AugmentedImages[ClipBatch]):
                 if listed:
                     rows[place, slot] = listed[int(chosen[place, slot] * len(listed))]
         seen, rows, bad = self.see(epoch, ids, rows)
-        present = rows >= 0
-        if not present.any():
-            raise SourceError(
-                f"{bad[-1][0]}: all frames of a step cannot be read ({bad[-1][1]}), expected some"
-            )
         sound, heard = self._sound(epoch, ids, rows)
         return ClipBatch(
             images=seen,
             labels=_labels(self.labels, rows.reshape(-1)),
             noise=None,
             epoch=epoch,
-            bad=bad[:MAX_REPLACEMENTS],
-            present=torch.from_numpy(present),
+            bad=bad,
+            present=torch.from_numpy(rows >= 0),
             sound=sound,
             heard=heard,
         )

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
-from finetune.crossing.audit import known_groups, looks_of, looks_of_training, seen_images
+from finetune.crossing.audit import (
+    Seen,
+    known_groups,
+    looks_of,
+    seen_images,
+    seen_in_training,
+)
 from finetune.crossing.databases import Database, read_databases
 from finetune.crossing.tables import Crossed, comma_separated, markdown, page
 from finetune.data.images import LabelledImages
@@ -153,54 +159,63 @@ def _cross(
     out: Path,
 ) -> list[Crossed]:
     """A model on all databases."""
-    training: tuple[Looks | None, str] = (None, "")
-    if any(database.looks for database in databases):
-        training = looks_of_training(Path(os.path.expanduser(path)))
+    seen = seen_in_training(path, any(database.looks for database in databases))
     model.to(runtime.device)
     results = []
     for database in databases:
         print(f"{name} on {database.name}: {len(database.images):,} images", flush=True)
-        answers = predict(
-            model,
-            database.images,
-            runtime=runtime,
-            batch_size=config.batch_size,
-            workers=runtime.spare_workers() if config.workers is None else config.workers,
-            sounds=database.sounds,
-            show_progress=True,
-        )
-        table = make_table(
-            answers,
-            database.collection.annotations,
-            model.labels,
-            notes=report.notes,
-            fingerprint=fingerprint(model),
-            drawn=database.collection.drawn,
-        )
-        file = f"{name.replace('/', '--')}--{database.name}.parquet"
-        write_table(make_folder(str(out / "tables")) / file, table)
-        seen = seen_images(*training, database.looks)
+        try:
+            table = _table(model, report, database, config, runtime)
+        except UserError as error:  # of one pair; the others are worth having
+            results.append(Crossed(name, database.name, len(database.images), None, (str(error),)))
+            continue
+        folder = make_folder(str(out / "tables" / name))
+        write_table(folder / f"{database.name}.parquet", table)
         results.append(_scored(name, database, table, config, seen))
     model.cpu()
     return results
 
 
-def _scored(
-    name: str,
+def _table(
+    model: AffectModel,
+    report: ModelReport,
     database: _Tested,
-    table: PredictionTable,
     config: CrossdbConfig,
-    seen: tuple[str, ...],
+    runtime: Runtime,
+) -> PredictionTable:
+    answers = predict(
+        model,
+        database.images,
+        runtime=runtime,
+        batch_size=config.batch_size,
+        workers=runtime.spare_workers() if config.workers is None else config.workers,
+        sounds=database.sounds,
+        show_progress=True,
+    )
+    return make_table(
+        answers,
+        database.collection.annotations,
+        model.labels,
+        notes=report.notes,
+        fingerprint=fingerprint(model),
+        drawn=database.collection.drawn,
+    )
+
+
+def _scored(
+    name: str, database: _Tested, table: PredictionTable, config: CrossdbConfig, seen: Seen
 ) -> Crossed:
     known = database.collection.annotations
-    about = replace(
-        table.about, training_groups=known_groups(table.about, database.collection.kind)
-    )
-    notes = list(seen)
+    groups = known_groups(table.about, database.collection, database.config.root, seen)
+    notes = list(seen_images(seen, database.looks))
     if database.collection.drawn:
         notes.insert(0, DRAWN)
     notes += check_scored(
-        about, known.groups, kind=known.grouped_by, other_names=known.keys, force=True
+        replace(table.about, training_groups=groups),
+        known.groups,
+        kind=known.grouped_by,
+        other_names=known.keys,
+        force=True,
     )
     scores = None
     try:
@@ -209,9 +224,7 @@ def _scored(
         notes += scores.notes
     except TableError as error:
         notes.append(str(error))
-    return Crossed(
-        model=name, database=database.name, rows=len(known), scores=scores, notes=tuple(notes)
-    )
+    return Crossed(name, database.name, len(known), scores, tuple(notes))
 
 
 def _work() -> None:

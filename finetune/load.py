@@ -107,10 +107,8 @@ def _find(place: Path) -> Path:
 
 
 def _build(config: ModelConfig, image_size: int | None, source: Path) -> AffectModel:
-    if image_size is None:
-        return config.build()
     try:
-        return replace(config, image_size=image_size).build()
+        return (config if image_size is None else replace(config, image_size=image_size)).build()
     except ValueError as error:
         raise LoadError(f"{source}: {error}") from None
 

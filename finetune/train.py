@@ -184,7 +184,13 @@ class Finetuning(Run[FinetuneConfig]):
             (self.rows.selection, config.selection.metric),
         ):
             if held_out is not None:
-                rehearse(held_out, method.labels, method.trained_tasks, metric)
+                rehearse(
+                    held_out,
+                    method.labels,
+                    method.trained_tasks,
+                    metric,
+                    clips=method.clips is not None,
+                )
         described = f"data.kind {config.data.kind}, split {config.data.split}"
         if method.clips is not None:
             return LabelledClips(
@@ -273,7 +279,7 @@ class Finetuning(Run[FinetuneConfig]):
     def prepare(self) -> None:
         """Shows what goes in, and says what is odd about it."""
         if self.config.frozen_features is None:
-            self.draw_samples(self.config.pictures)
+            self.draw_samples(max(1, round(self.config.pictures / self.dataset.images_per_sample)))
         self.evaluations = Evaluations(self.folder, self.first_step)
         for line in self.rows.said:
             say(line)
@@ -343,7 +349,9 @@ class Finetuning(Run[FinetuneConfig]):
     def _refuse_lonely_images(self, model: AffectModel) -> None:
         """A batch norm has no variance of one image."""
         step = self.config.training.global_batch_size
-        images = step // (self.runtime.world_size * self.micro_batches)
+        samples = step // (self.runtime.world_size * self.micro_batches)
+        clips = self.config.method.clips
+        images = samples * (1 if clips is None else clips.frames)
         norms = (m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
         trained = any(p.requires_grad for norm in norms for p in norm.parameters())
         if trained and images < 2:

@@ -12,7 +12,7 @@ choose_rows() {
     [[ ${#wanted[@]} -gt 0 ]] || mapfile -t wanted < <(printf '%s\n' "${!rows[@]}" | sort)
     local row
     for row in "${wanted[@]}"; do
-        [[ -n ${rows[$row]:-} ]] || { echo "error: row '$row', expected some of ${!rows[*]}" >&2; exit 2; }
+        [[ -n $row && -n ${rows[$row]:-} ]] || { echo "error: row '$row', expected some of ${!rows[*]}" >&2; exit 2; }
     done
 }
 
@@ -26,18 +26,23 @@ _run_row() { # OUT ROW SEED KIND CONFIG
 }
 
 run_rows() {
-    local out=$1 seeds=$2 config_of=$3 failed=0 seed row kind config job
+    local out=$1 seeds=$2 config_of=$3 failed=0 seed row kind config started=() job
+    [[ $seeds =~ ^[1-9][0-9]*$ && ${JOBS:-1} =~ ^[1-9][0-9]*$ ]] || {
+        echo "error: SEEDS '$seeds', JOBS '${JOBS:-1}', expected numbers from 1 on" >&2
+        exit 2
+    }
     mkdir -p "$out"
     declare -A kinds=()
     for seed in $(seq 0 $((seeds - 1))); do
         for row in "${wanted[@]}"; do
             read -r kind config < <("$config_of" "$row")
             kinds[$kind]=1
-            while (($(jobs -rp | wc -l) >= ${JOBS:-1})); do wait -n || failed=1; done
+            while (($(jobs -rp | wc -l) >= ${JOBS:-1})); do sleep 0.2; done
             _run_row "$out" "$row" "$seed" "$kind" "$config" &
+            started+=($!)
         done
     done
-    for job in $(jobs -p); do wait "$job" || failed=1; done
+    for job in "${started[@]}"; do wait "$job" || failed=1; done # each once, however it ended
     for kind in "${!kinds[@]}"; do
         python -m finetune.compare "$out/$kind" --out "$out/$kind.md" || failed=1
     done

@@ -16,7 +16,7 @@ large="--method.network.image_size=64"
 arcface="--method.network.expression_head=cosine --method.margin.angle=0.5 --method.margin.warmup_epochs=2"
 no_norms="--optim.base_lr=1.6e-3" # networks without batch norms
 half="--method.losses.valence_arousal=0.25 --method.losses.expression=0.5 --method.losses.action_units=0.5"
-only_affect="--method.losses.expression=0 --method.losses.action_units=0"
+only_affect="--method.losses.valence_arousal=0.5 --method.losses.expression=0 --method.losses.action_units=0"
 only_categories="--method.losses.valence_arousal=0"
 declare -A rows=(
     [mt_vgg]="$large --method.network.trunk=vgg_face $no_norms"
@@ -47,7 +47,7 @@ rows[tasks_apart]="$apart"
 rows[tasks_apart_matching]="$apart $matching"
 rows[tasks_apart_co_annotation]="$apart $annotation"
 rows[tasks_apart_both]="$apart $matching $annotation"
-# Videos: the same frames one by one, and with memory (a step sees as many of them).
+# Videos: the same frames one by one, and with memory (a step sees about as many of them).
 videos="--data.synthetic.style=wild --data.synthetic.frames_per_video=30 --validation.style=wild"
 rows[frames]="$videos"
 clips="--method.network.trunk=plain_cnn --method.network.image_size=32 --method.clip_frames=8 \

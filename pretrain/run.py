@@ -128,7 +128,7 @@ class Run(Generic[Config]):
             seed=config.seed,
             optim=config.optim,
             defining=self.defining,
-            images=len(self.dataset) * self.dataset.images_per_sample,
+            images=round(len(self.dataset) * self.dataset.images_per_sample),
             max_bad_share=data.max_bad_share,
             images_per_sample=self.dataset.images_per_sample,
         )
@@ -362,7 +362,7 @@ class Run(Generic[Config]):
         if skipped := int(progress.skipped.item()):
             say(f"{skipped} of {progress.step} steps were skipped: non-finite gradients")
         if progress.bad:
-            say(f"{len(progress.bad)} bad image(s) were replaced; run.json names them")
+            say(f"{len(progress.bad)} bad image(s) were left out; run.json names them")
         ending: Mapping[str, Any] = {
             "complete": complete,
             "step": progress.step,

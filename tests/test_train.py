@@ -161,7 +161,7 @@ def test_broken_images_are_replaced_counted_and_named(
     longer = LoopConfig(epochs=4, global_batch_size=11)
     assert pretrain(config(tmp_path / "run", data=data, training=longer))
     said = capsys.readouterr().err
-    assert "3 bad image(s) were replaced" in said
+    assert "3 bad image(s) were left out" in said
     end = json.loads((tmp_path / "run" / "run.json").read_text())["starts"][0]["end"]
     assert {Path(name).name for name in end["bad_images"]} == {"empty.jpg", "text.png", "003.png"}
     for name in end["bad_images"]:

@@ -60,7 +60,7 @@ def _mapping(file: Path) -> Mapping[str, Any]:
         raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(node, yaml.MappingNode):
         raise UserError(f"{file}: got no mapping, expected NAME: {{kind: K, root: R}} lines")
-    names = [str(key.value) for key, _ in node.value]
+    names = [str(yaml.safe_load(str(key.value))) for key, _ in node.value]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"{file}: {twice[0]} is there twice, expected every name once")
     return {str(name): options for name, options in known.items()}
@@ -82,4 +82,5 @@ def _database(file: Path, name: str, options: Any) -> Database:
 
 
 def _written(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    plain = value is None or isinstance(value, bool | int | float | list | Mapping)
+    return json.dumps(value, default=str) if plain else str(value)

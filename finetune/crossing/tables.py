@@ -25,7 +25,7 @@ _COLUMNS: Mapping[str, tuple[str, str | None]] = {
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Crossed:
     """A model on a database.
 

@@ -16,6 +16,11 @@ def recording(video: str) -> str:
     return re.sub(r"^(video[0-9]+)_[0-9]+$", r"\1", video)
 
 
+def share_names(kind: str, other: str) -> bool:
+    """Whether equal names in two kinds of collections mean the same person or recording."""
+    return kind == other or all(each.startswith("aff_wild2") for each in (kind, other))
+
+
 def groups_of(
     images: Sequence[str], videos: Sequence[str] | None, subjects: Sequence[str] | None = None
 ) -> list[str]:

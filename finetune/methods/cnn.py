@@ -67,9 +67,10 @@ class ExpressionMethod(Method):
             return Built(model)
         other, report = open_cnn(self.init_from, None, "method.init_from")
         same = other.labels.expressions == model.labels.expressions
-        placed = place_tensors(
-            model, other.state_dict(), self.init_from, () if same else _CLASSIFIERS
-        )
+        tensors = other.state_dict()
+        if not same:  # an equal number of classes makes them no more the same
+            tensors = {n: t for n, t in tensors.items() if not n.startswith(_CLASSIFIERS)}
+        placed = place_tensors(model, tensors, self.init_from, () if same else _CLASSIFIERS)
         notes = report.notes
         remarks = (f"init_from {self.init_from}: {placed}",)
         return Built(model, remarks, notes.trained_on, notes.training_groups)

@@ -63,6 +63,10 @@ class Recogniser(Method):
                     f"encoder with network.trunk {self.network.trunk!r}, expected one of"
                     f" {', '.join(ENCODERS)}"
                 )
+        if self.margin.angle and not self.losses.expression:
+            raise ValueError(
+                f"margin.angle {self.margin.angle} with losses.expression 0, expected 0"
+            )
         if self.margin.angle and self.network.expression_head != "cosine":
             raise ValueError(
                 f"margin.angle {self.margin.angle} with network.expression_head"
@@ -113,14 +117,18 @@ class Recogniser(Method):
             raise UserError(
                 f"{path}: a {type(other).__name__}, expected a MultiTask as method.init_from"
             )
-        left_out = [
-            f"{name}."
-            for name in ("expressions", "action_units")
-            if getattr(other.labels, name) != getattr(model.labels, name)
-        ]
-        if isinstance(model, SequenceModel) and not isinstance(other, type(model)):
-            left_out = ["memory.", "hearing.", *(f"{head}." for head in _HEADS)]
-        placed = place_tensors(model, other.state_dict(), path, tuple(left_out))
+        assert isinstance(model, Network)
+        for name in ("mean", "std"):
+            own, given = getattr(model.config, name), getattr(other.config, name)
+            if own != given:
+                raise UserError(
+                    f"{path}: normalised with {name} {list(given)}, expected {list(own)} as"
+                    f" method.network.{name} says"
+                )
+        left_out = _other_parts(model, other)
+        tensors = other.state_dict()
+        kept = {n: t for n, t in tensors.items() if not (left_out and n.startswith(left_out))}
+        placed = place_tensors(model, kept, path, left_out)
         notes = report.notes
         remarks = (f"init_from {path}: {placed}",)
         return Built(model, remarks, notes.trained_on, notes.training_groups)
@@ -149,6 +157,23 @@ class Recogniser(Method):
             action_unit_weights=units,
         )
         return trained, notes
+
+
+def _other_parts(model: Network, other: Network) -> tuple[str, ...]:
+    """Beginnings of the names of what another recogniser does not share with a model.
+
+    A head in another label space is another head, though it may have as many columns.
+    """
+    if isinstance(model, SequenceModel) and not isinstance(other, type(model)):
+        return ("memory.", "hearing.", *(f"{head}." for head in _HEADS))
+    found = [
+        f"{name}."
+        for name in ("expressions", "action_units")
+        if getattr(other.labels, name) != getattr(model.labels, name)
+    ]
+    if type(model.expressions) is not type(other.expressions) and "expressions." not in found:
+        found.append("expressions.")
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,12 +109,14 @@ class CNNRNN(MultiTask, SequenceModel):
         What is said of empty slots means nothing.
         """
         there = present.flatten()
-        # What is not there must not reach a batch norm.
-        seen = self.features_with_sound(
-            images[there],
-            None if sound is None else sound[there],
-            None if heard is None else heard[there],
-        )
+        if not there.any():  # every weight needs a gradient, be it 0
+            there = torch.arange(len(there), device=there.device) == 0
+        given = [None if part is None else part[there] for part in (images, sound, heard)]
+        # What is not there must not reach a batch norm, and one image has no variance.
+        training = self.training
+        self.train(training and int(there.sum()) > 1)
+        seen = self.features_with_sound(*given)  # type: ignore[arg-type]
+        self.train(training)
         features = seen.new_zeros(len(there), seen.shape[1])
         return self.answer_seen(features.masked_scatter(there.unsqueeze(1), seen), present)
 

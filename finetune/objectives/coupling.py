@@ -80,11 +80,17 @@ class CouplingConfig:
             targets: labels of the training rows, in the model's spaces.
 
         Raises:
-            CouplingError: no expression has enough rows with AU labels.
+            CouplingError: nothing is known of these expressions and AUs.
         """
         if self.table == "estimated":
             return estimated_table(targets)
-        return published_table(targets.expression_space, targets.action_unit_space)
+        shares = published_table(targets.expression_space, targets.action_unit_space)
+        if shares.isnan().any(1).all() or not shares.nan_to_num(0).any():
+            raise CouplingError(
+                f"coupling.table du_2014: knows no action unit of {targets.action_unit_space.name}"
+                f" with any expression of {targets.expression_space.name}, expected some"
+            )
+        return shares
 
 
 def published_table(expressions: ExpressionSpace, action_units: ActionUnitSpace) -> Tensor:
@@ -138,16 +144,19 @@ def matched_units(expression_logits: Tensor, shares: Tensor) -> tuple[Tensor, Te
     return (chances @ shares[known]) / mass.clamp(min=1e-12)[:, None], mass
 
 
-def co_annotated(action_units: Tensor, valid: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+def co_annotated(
+    action_units: Tensor, valid: Tensor, shares: Tensor, neutral: int | None
+) -> tuple[Tensor, Tensor]:
     """q(expression) = softmax of the weighted share of an expression's AUs that are active.
 
-    Neutral, which has no AU, counts as the share of all labelled AUs that are not active: an own
-    choice, where the paper has none.
+    Neutral counts as the share of all labelled AUs that are not active: an own choice, where the
+    paper has none.
 
     Args:
         action_units: [B, A], 0 or 1; anything where it is not valid.
         valid: [B, A] bool.
         shares: [K, A], rows of NaN where not known.
+        neutral: index of the expression without AUs; None: there is none.
 
     Returns:
         q [B, K], 0 for unknown expressions, and whether [B] any AU is labelled.
@@ -158,10 +167,9 @@ def co_annotated(action_units: Tensor, valid: Tensor, shares: Tensor) -> tuple[T
     labelled = valid.float()
     weight = labelled @ weights.T  # [B, K]: of the AUs of which something is known
     found = (active @ weights.T) / weight.clamp(min=1e-12)
-    calm = 1 - active.sum(1) / labelled.sum(1).clamp(min=1)
-    without = weights.sum(1) == 0
-    found = torch.where(without, calm[:, None], found)
-    found = found.masked_fill(~known | ((weight == 0) & ~without), -torch.inf)
+    found = found.masked_fill(~known | (weight == 0), -torch.inf)
+    if neutral is not None:
+        found[:, neutral] = 1 - active.sum(1) / labelled.sum(1).clamp(min=1)
     seen = valid.any(1) & found.isfinite().any(1)
     return found.where(seen[:, None], 0).softmax(1) * seen[:, None], seen
 

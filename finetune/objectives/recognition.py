@@ -60,6 +60,8 @@ class Recognition(Supervised):
         super().__init__(model, losses, expression_weights, action_unit_weights)
         self.margin, self.scale, self.coupling = margin, scale, coupling
         self.register_buffer("shares", shares, persistent=False)
+        classes = model.labels.expressions.classes if model.labels.expressions else ()
+        self._neutral = classes.index("Neutral") if "Neutral" in classes else None
         self._taught = _TAUGHT if shares is not None else ()
         self.tasks = (*self.tasks, *self._taught)
 
@@ -69,7 +71,7 @@ class Recognition(Supervised):
         if not self._taught:
             return counts
         labels = batch.labels
-        without, with_units = _rows(labels.action_units_valid, labels.expression_valid)
+        without, with_units = _rows(batch)
         units = without.sum() * labels.action_units_valid.shape[1]
         return torch.cat([counts, torch.stack([units, with_units.sum()]).to(counts)])
 
@@ -103,10 +105,10 @@ class Recognition(Supervised):
         assert answer.expression_logits is not None
         assert answer.action_unit_logits is not None
         labels = batch.labels
-        without, with_units = _rows(labels.action_units_valid, labels.expression_valid)
+        without, with_units = _rows(batch)
         units, mass = matched_units(answer.expression_logits, self.shares)
         expressions, seen = co_annotated(
-            labels.action_units, labels.action_units_valid, self.shares
+            labels.action_units, labels.action_units_valid, self.shares, self._neutral
         )
         return torch.stack(
             [
@@ -118,7 +120,13 @@ class Recognition(Supervised):
         )
 
 
-def _rows(units_valid: Tensor, expression_valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows [B] without any AU label, and rows with some but without an expression."""
-    labelled = units_valid.any(1)
-    return ~labelled, labelled & ~expression_valid
+def _rows(batch: LabelledBatch | SeenBatch) -> tuple[Tensor, Tensor]:
+    """Rows [B] without any AU label, and rows with some but without an expression.
+
+    The empty slots of a clip are neither.
+    """
+    labelled = batch.labels.action_units_valid.any(1)
+    without = ~labelled
+    if isinstance(batch, ClipBatch):
+        without = without & batch.present.flatten()
+    return without, labelled & ~batch.labels.expression_valid

@@ -111,6 +111,8 @@ def predict(
         Interrupted: a process got a stop signal.
     """
     n = len(images.names)
+    if isinstance(model, SequenceModel):
+        frames_in_order(images, model.frame_step, ())  # better to fail now than after hours
     count = math.ceil(n / batch_size)
     loaded = batches(
         images,
@@ -132,6 +134,8 @@ def predict(
                 # The last round may have no batch for this process.
                 if (batch := next(loaded, None)) is not None:
                     answers = _answer(model, batch, runtime, flip, features)
+                    if isinstance(model, SequenceModel):  # features are wide: no place on a GPU
+                        answers = {name: values.cpu() for name, values in answers.items()}
                     parts.append(_Part(first + runtime.rank, answers, batch.bad, batch.elongated))
             except UserError as error:
                 failure = error

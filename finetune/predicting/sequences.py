@@ -36,7 +36,7 @@ def frames_in_order(images: Source, step: int, bad: Collection[int]) -> FramesIn
         bad: rows that cannot be read; sequences pass over them.
 
     Raises:
-        SequenceError: a list of stills.
+        SequenceError: a list of stills, or of two images of one frame.
     """
     known = images.annotations if isinstance(images, LabelledImages) else None
     if known is None or known.videos is None or known.frames is None:
@@ -49,6 +49,11 @@ def frames_in_order(images: Source, step: int, bad: Collection[int]) -> FramesIn
         if row in bad:
             continue
         other = first.setdefault((video, frame), row)
+        if known.images[other] != known.images[row]:
+            raise SequenceError(
+                f"the list: {known.images[other]} and {known.images[row]} are both frame {frame} of"
+                f" {video}, expected one image"
+            )
         if other != row:
             again[row] = other
     found: dict[tuple[str, int], list[tuple[int, int]]] = {}

@@ -11,6 +11,7 @@ from finetune.loading.notes import ModelNotes
 from finetune.models.affect import AffectModel
 from finetune.models.label_spaces import LabelSpaces
 from finetune.predicting.answers import predict
+from finetune.predicting.sequences import frames_in_order
 from finetune.predicting.table import fingerprint, make_table
 from finetune.scoring.joined import join
 from finetune.scoring.scores import Scores, score
@@ -64,7 +65,7 @@ def predict_held_out(
 
 
 def rehearse(
-    held_out: HeldOut, labels: LabelSpaces, tasks: Sequence[str], metric: str | None
+    held_out: HeldOut, labels: LabelSpaces, tasks: Sequence[str], metric: str | None, *, clips: bool
 ) -> None:
     """Scores a table that says the same of every row: better to fail now than after training.
 
@@ -73,9 +74,11 @@ def rehearse(
         labels: what the model answers.
         tasks: those of them that it is trained for.
         metric: by which weights are to be chosen; None: none are.
+        clips: whether the model answers videos.
 
     Raises:
-        UserError: no label of any task, or none that the metric needs.
+        UserError: no label of any task, none that the metric needs, or stills for a model of
+            videos.
     """
     known, n = held_out.images.annotations, len(held_out.images)
     classes = labels.expressions if "expression" in tasks else None
@@ -91,6 +94,8 @@ def rehearse(
         action_unit_space=units,
     )
     try:
+        if clips:
+            frames_in_order(held_out.images, 1, ())
         scores = scores_of(table, held_out)
         if metric is not None:
             figure(scores, metric)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from finetune.data.annotations import Annotations
 from finetune.data.config import SYNTHETIC, LabelledConfig
-from finetune.data.groups import recording
+from finetune.data.groups import recording, share_names
 from finetune.data.images import LabelledImages, LabelledMixture
 from finetune.data.opening import Collection, read_collection
 from finetune.label_weights import balanced_passes
@@ -223,10 +223,34 @@ def _checked(
 
 def _of_one_family(one: LabelledConfig, other: LabelledConfig) -> bool:
     """Whether equal names mean the same person or recording."""
-    if all(config.kind.startswith("aff_wild2") for config in (one, other)):
+    if not share_names(one.kind, other.kind):
+        return False
+    if one.kind != other.kind:
         return True
     places = {None if c.folder is None else os.path.realpath(c.folder) for c in (one, other)}
-    return one.kind == other.kind and len(places) == 1
+    return one.kind.startswith("aff_wild2") or len(places) == 1
+
+
+def trained_images(
+    data: TrainDataConfig,
+    validation: HeldOutConfig,
+    selection: SelectionConfig,
+    *,
+    seed: int,
+    refit: bool,
+) -> list[LabelledImages]:
+    """The labelled images that a run of these settings trains on, as they were read.
+
+    Raises:
+        UserError: files that are not there or not as they should be.
+    """
+    images, _ = _training_rows(read_collection(data), data, seed, [])
+    if selection.share:
+        images = _select(images, _split(images.annotations, selection.share, seed, "selection")[0])
+    found = [images]
+    if refit and validation.split is not None:
+        found.append(_open(_config_of(validation, data))[2].to_train_on()[0])
+    return found
 
 
 def check_weights(
@@ -254,7 +278,9 @@ def check_weights(
     known = set(map(recording, groups or ()))
 
     def marked(held_out: HeldOut | None, what: str) -> HeldOut | None:
-        if held_out is None or held_out.config.kind not in (kinds or ()):
+        if held_out is None or not any(
+            share_names(held_out.config.kind, kind) for kind in kinds or ()
+        ):
             return held_out
         seen = sorted(known & set(map(recording, held_out.images.annotations.keys)))
         if not seen:

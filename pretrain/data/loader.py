@@ -102,8 +102,8 @@ class AugmentedImages(Dataset[MicroBatch], Generic[MicroBatch]):
         augmentation: crop and flip.
     """
 
-    #: Images in a sample.
-    images_per_sample = 1
+    #: Images in a sample, on average.
+    images_per_sample: float = 1
 
     def __init__(
         self,

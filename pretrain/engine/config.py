@@ -246,7 +246,10 @@ def _gather_lists(arguments: Sequence[str], lists: Sequence[str]) -> list[str]:
                 break
             words.append(arguments[position])
             position += 1
-        one_list = len(words) == 1 and words[0].startswith("[")
+        name = argument.removeprefix("--")
+        if name in lists and any(a.partition("=")[0] == argument for a in gathered):
+            raise ConfigError(f"--{name}: given twice, expected once with all its words")
+        one_list = len(words) == 1 and words[0].startswith("[") and words[0].endswith("]")
         gathered.append(
             f"{argument}={words[0] if one_list else json.dumps(words)}" if words else argument
         )

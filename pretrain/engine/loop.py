@@ -133,7 +133,7 @@ class Loop:
         optim: its clipping and weight average (the optimiser itself is given).
         defining: fields that define the run, kept in its checkpoints.
         images: images in the source.
-        images_per_sample: images in a sample: slots of a clip, or 1.
+        images_per_sample: images in a sample, on average: frames of a clip, or 1.
         max_bad_share: share of them that may be unreadable, 0 to 1.
     """
 
@@ -155,13 +155,13 @@ class Loop:
         defining: dict[str, Any],
         images: int,
         max_bad_share: float,
-        images_per_sample: int = 1,
+        images_per_sample: float = 1,
     ) -> None:
         self.runtime, self.objective, self.schedule = runtime, objective, schedule
         self.training, self.saving, self.folder, self.seed = training, saving, folder, seed
         self.log_every_steps, self.steps_per_epoch = log_every_steps, steps_per_epoch
         self.defining, self.images, self.max_bad_share = defining, images, max_bad_share
-        self._images_a_step = training.global_batch_size * images_per_sample
+        self._images_a_step = max(1, round(training.global_batch_size * images_per_sample))
         self.module = model
         if runtime.config.compile:
             model.compile(fullgraph=True, dynamic=False)
@@ -340,7 +340,7 @@ class Loop:
             for name, reason in batch.bad:
                 if name not in self.progress.bad:
                     self.progress.bad[name] = reason
-                    say(f"bad image {name}: {reason}; another one takes its place")
+                    say(f"bad image {name}: {reason}; another one takes its place, or none")
 
     def _share_bad_images(self) -> None:
         """Every process learns which images any of them could not read."""

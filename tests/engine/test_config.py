@@ -263,6 +263,11 @@ def test_a_list_takes_all_words_up_to_the_next_option(
     assert parse_config(Several, arguments, "program", lists=("names",)).names == names
 
 
+def test_a_list_given_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--names: given twice, expected once"):
+        parse_config(Several, ("--names", "a", "--names", "b"), "program", lists=("names",))
+
+
 def test_a_list_without_a_word_is_refused() -> None:
     with pytest.raises(ConfigError):
         parse_config(Several, ("--names", "--seed", "3"), "program", lists=("names",))

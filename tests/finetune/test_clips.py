@@ -60,7 +60,9 @@ def test_a_step_puts_several_frames_into_a_slot() -> None:
 
 
 def test_a_frame_that_is_listed_twice_is_seen_once() -> None:
-    known = annotations(videos=["a"] * 12, frames=np.array([1, 1, *range(2, 12)]))
+    images = ["0.png", "0.png", *(f"{index}.png" for index in range(2, 12))]
+    frames = np.array([1, 1, *range(2, 12)])
+    known = annotations(images=images, videos=["a"] * 12, frames=frames)
     (clip,) = cut_clips(known, ClipConfig(frames=20))
     assert [row for slot in clip.slots for row in slot] == [0, *range(2, 12)]
 
@@ -85,6 +87,19 @@ def test_a_bad_frame_leaves_its_slot_empty_and_is_named() -> None:
     batch = clips(ClipConfig(frames=4), bad=(1,))[0, np.array([0])]
     assert batch.present.tolist() == [[True, False, True, False]]
     assert batch.bad == [("1.png", "broken")]
+
+
+def test_a_clip_that_cannot_be_read_is_empty() -> None:
+    batch = clips(ClipConfig(frames=4), bad=(0, 1, 2))[0, np.array([0])]
+    assert not batch.present.any()
+    assert not batch.labels.action_units_valid.any()
+    assert len(batch.bad) == 3
+
+
+def test_two_images_of_one_frame_are_refused() -> None:
+    known = annotations(videos=["a"] * 12, frames=np.array([1, 1, *range(2, 12)]))
+    with pytest.raises(UserError, match=r"0\.png and 1\.png are both frame 1 of a"):
+        cut_clips(known, ClipConfig())
 
 
 def test_all_frames_of_a_clip_have_one_crop() -> None:
@@ -114,7 +129,7 @@ def test_the_samples_are_clips_by_name() -> None:
     dataset = clips(ClipConfig(frames=4))
     assert len(dataset) == 5
     assert len(set(dataset.ids.tolist())) == 5
-    assert dataset.images_per_sample == 4
+    assert dataset.images_per_sample == 12 / 5
 
 
 def test_stills_have_no_clips() -> None:

@@ -88,7 +88,7 @@ def test_units_follow_from_the_chances_of_known_expressions():
 def test_expressions_follow_from_the_share_of_their_active_units():
     labels = torch.tensor([[0, 1], [1, 1], [0, 0], [0, 0]])
     valid = torch.tensor([[True, True], [True, True], [True, True], [False, False]])
-    found, seen = co_annotated(labels, valid, SHARES)
+    found, seen = co_annotated(labels, valid, SHARES, 1)
     assert seen.tolist() == [True, True, True, False]
     # Happiness: 1 of 1.5, all, none of its units; Neutral: half, none, all units are at rest.
     for row, (happy, neutral) in enumerate([(1 / 1.5, 0.5), (1, 0), (0, 1)]):
@@ -100,11 +100,35 @@ def test_expressions_follow_from_the_share_of_their_active_units():
 
 def test_an_unlabelled_unit_counts_for_nothing():
     labels, valid = torch.tensor([[9, 1]]), torch.tensor([[False, True]])
-    found, _ = co_annotated(labels, valid, SHARES)
+    found, _ = co_annotated(labels, valid, SHARES, 1)
     assert found[0, 0].item() == pytest.approx(math.e / (math.e + 1))
     alone = torch.tensor([[True, False]])
-    only_six, _ = co_annotated(torch.tensor([[1, 0]]), alone, torch.tensor([[0.0, 1.0], [0, 0]]))
+    only_six, _ = co_annotated(torch.tensor([[1, 0]]), alone, torch.tensor([[0.0, 1.0], [0, 0]]), 1)
     assert only_six[0].tolist() == [0, 1]  # nothing is known of the units of the first
+
+
+def test_a_calm_face_is_neutral_whatever_the_table_is_from() -> None:
+    shares = torch.tensor([[0.9, 0.8], [0.05, 0.1], [0.3, 0.2]])  # as estimated: nothing is 0
+    calm, both = torch.zeros(1, 2), torch.ones(1, 2)
+    valid = torch.ones(1, 2, dtype=torch.bool)
+    found, _ = co_annotated(calm, valid, shares, 1)
+    assert found[0].argmax() == 1
+    assert co_annotated(both, valid, shares, 1)[0][0].argmin() == 1
+
+
+def test_an_expression_of_other_units_is_not_taken_for_neutral() -> None:
+    space = ExpressionSpace("three", ("Happiness", "Neutral", "Surprise"))
+    shares = published_table(space, ActionUnitSpace("brows", (1, 2)))
+    found, _ = co_annotated(torch.zeros(1, 2), torch.ones(1, 2, dtype=torch.bool), shares, 1)
+    assert found[0, 0] == 0  # of Happiness nothing could be seen
+    assert found[0, 1] > found[0, 2] > 0
+
+
+def test_a_table_that_knows_nothing_of_the_labels_is_refused() -> None:
+    known = targets([0], [[0, 1]])
+    others = replace(known, expression_space=ExpressionSpace("one", ("Contempt",)))
+    with pytest.raises(CouplingError, match=r"du_2014: knows no action unit of two with any"):
+        CouplingConfig(co_annotation=1).shares(others)
 
 
 def test_losses_are_those_of_torch_on_the_rows_that_count():

@@ -3,6 +3,8 @@
 import csv
 import io
 import shutil
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,12 @@ from PIL import Image
 from programs import run
 
 from finetune.crossdb import CrossdbConfig, crossdb
-from finetune.crossing.databases import read_databases
+from finetune.crossing.audit import Seen, known_groups
+from finetune.crossing.databases import Database, read_databases
+from finetune.data.opening import read_collection
 from finetune.predict import PredictConfig, predict_table
 from finetune.score import ScoreConfig, score_table
+from finetune.table import About
 from finetune.train import FinetuneConfig, finetune
 from pretrain.engine.config import parse_config
 from pretrain.engine.launching import RuntimeConfig
@@ -22,7 +27,7 @@ from pretrain.errors import UserError
 ONE = RuntimeConfig(threads=1)
 
 
-def train(folder: Path, data: Path, *, expressions: str = "affectnet_8") -> Path:
+def train(folder: Path, data: Path, *, expressions: str = "affectnet_8", **more: object) -> Path:
     """A very small recogniser of expressions and valence, on the list ``train`` of a folder."""
     options = {
         "config": "configs/finetune/smoke.yaml",
@@ -38,6 +43,7 @@ def train(folder: Path, data: Path, *, expressions: str = "affectnet_8") -> Path
         "validation.split": "null",
         "runtime.threads": 1,
         "output_dir": folder,
+        **more,
     }
     argv = [f"--{key}={value}" for key, value in options.items()]
     assert finetune(parse_config(FinetuneConfig, argv, "program"))
@@ -110,11 +116,103 @@ def test_pictures_that_were_trained_on_are_found_under_other_names(table: str) -
     (files,) = [line for line in table.splitlines() if "are files of" in line]
     assert "on b" in files
     assert "on a" not in files
+    (none,) = [line for line in table.splitlines() if "no image of the database is" in line]
+    assert "on a" in none
+    assert "compared 18 of 18 with 36 of 36" in none
     assert "s9/1.png = s0/1.png" in files
     (alike,) = [
         line for line in table.splitlines() if "look like images of" in line and "s9/2" in line
     ]
     assert "s9/2.png ~ s1/2.png, 0 bits apart" in alike
+
+
+def crossed(model: Path, database: str, out: Path) -> str:
+    """The notes on a model and one database."""
+    (out.parent / "one.yaml").write_text(database)
+    config = CrossdbConfig(
+        model=(str(model),),
+        data=str(out.parent / "one.yaml"),
+        out=str(out),
+        resamples=0,
+        workers=0,
+        runtime=ONE,
+    )
+    return crossdb(config)
+
+
+def test_what_a_refit_or_an_earlier_stage_was_trained_on_is_looked_at(
+    place: Path, tmp_path: Path
+) -> None:
+    copies = tmp_path / "copies"
+    for split in ("train", "validation"):
+        for file in (place / "a").rglob("*.png"):
+            if (int(file.parent.name[1:]) < 6) == (split == "train"):
+                target = copies / split / f"{file.parent.name}-{file.name}"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, target)
+        names = [f"{split}/{file.name}" for file in sorted((copies / split).iterdir())]
+        rows = [
+            f"{name},{'Happiness' if number % 2 else 'Neutral'}"
+            for number, name in enumerate(names)
+        ]
+        (copies / f"{split}.csv").write_text("\n".join(["image,expression", *rows]) + "\n")
+    listed = f"c: {{kind: manifest, root: {copies}, split: %s}}\n"
+    refit = train(
+        tmp_path / "refit", place / "a", refit="true", **{"validation.split": "validation"}
+    )
+    found = crossed(refit, listed % "validation", tmp_path / "out")
+    assert "images of the database that are files of the training images of refit: 18" in found
+    other = tmp_path / "other"
+    labelled_images(other, "train", range(20, 26), side=40)
+    later = train(tmp_path / "later", other, **{"method.init_from": place / "one"})
+    found = crossed(later, listed % "train", tmp_path / "out2")
+    assert "files of the training images of one: 36" in found
+    shared = train(tmp_path / "shared", place / "a", **{"data.share": 0.5})
+    found = crossed(shared, listed % "train", tmp_path / "out3")
+    assert "files of the training images of shared: 18" in found
+
+
+def test_people_of_another_folder_are_other_people(place: Path, tmp_path: Path) -> None:
+    namesakes = tmp_path / "namesakes"
+    labelled_images(namesakes, "test", range(3), side=44)
+    found = crossed(
+        place / "one", f"n: {{kind: manifest, root: {namesakes}, split: test}}\n", tmp_path / "out"
+    )
+    assert "was trained on" not in found
+    found = crossed(
+        place / "one", f"a: {{kind: manifest, root: {place}/a, split: train}}\n", tmp_path / "out2"
+    )
+    assert "the model was trained on 6 of these 6 subjects" in found
+
+
+def test_kinds_that_share_recordings_are_one_collection() -> None:
+    about = About(trained_on=("aff_wild2_mtl",), training_groups=("video45",))
+    known = read_collection(read_databases_from("d: {kind: synthetic}\n")["d"])
+    video = replace(known, kind="aff_wild2_video")
+    assert known_groups(about, video, "/x", Seen()) == ("video45",)
+    assert known_groups(about, known, None, Seen()) == ()
+
+
+def read_databases_from(text: str) -> dict[str, Database]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "list.yaml"
+        file.write_text(text)
+        return read_databases(file)
+
+
+def test_a_pair_that_cannot_be_is_a_note_beside_the_others(place: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    labelled_images(broken, "test", range(2))
+    for file in broken.rglob("*.png"):
+        file.write_bytes(b"")
+    found = crossed(
+        place / "one",
+        f"b: {{kind: manifest, root: {place}/b, split: test}}\n"
+        f"broken: {{kind: manifest, root: {broken}, split: test}}\n",
+        tmp_path / "out",
+    )
+    assert "one on broken: got no image that can be read among 12" in found
+    assert "| b | one | 18 | " in found
 
 
 def test_drawn_faces_are_stamped(table: str) -> None:
@@ -166,6 +264,8 @@ def test_several_models_are_named_without_brackets(place: Path, tmp_path: Path) 
         ("a: {kind: synthetic, mapping: x}\n", "a: mapping 'x', expected null or one of"),
         ("a: {kind: synthetic}\na: {kind: synthetic}\n", "a is there twice"),
         ("a/b: {kind: synthetic}\n", "name 'a/b', expected one that a file may have"),
+        ("yes: {kind: synthetic}\ntrue: {kind: synthetic}\n", "True is there twice"),
+        ("a: {kind: synthetic, mapping: 2024-01-01}\n", "a: mapping '2024-01-01', expected null"),
         ("a: [\n", "not YAML"),
     ],
 )

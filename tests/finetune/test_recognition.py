@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from greys import faces, targets
+from greys import Grey, faces, targets
+from labelled import labelled_images
 
 from finetune.batches import LabelledBatch
-from finetune.clips import LabelledClips
+from finetune.clips import ClipConfig, LabelledClips
+from finetune.data.annotations import Annotations
 from finetune.data.config import LabelledConfig
+from finetune.data.images import LabelledImages
 from finetune.data.opening import read_collection
 from finetune.data.sound.sounds import SoundConfig
 from finetune.labels import EXPRESSION_SPACES
@@ -106,13 +109,41 @@ def test_tasks_teach_only_images_that_lack_the_other_label() -> None:
         )
         for row in torch.where(without)[0]
     )
-    expressions, _ = co_annotated(labels.action_units, labels.action_units_valid, objective.shares)
+    neutral = EXPRESSION_SPACES["aff_wild2_8"].index("Neutral")
+    expressions, _ = co_annotated(
+        labels.action_units, labels.action_units_valid, objective.shares, neutral
+    )
     taught = sum(
         F.cross_entropy(answer.expression_logits[row], expressions[row])
         for row in torch.where(some)[0]
     )
     found = objective(batch)[-2:]
     torch.testing.assert_close(found, torch.stack([2 * expected, 3 * taught]))
+
+
+def test_nobody_teaches_the_empty_slots_of_clips() -> None:
+    coupling = CouplingConfig(distribution_matching=1, co_annotation=1)
+    method = replace(MEMORY, coupling=coupling)
+    torch.manual_seed(0)
+    objective, _ = method.objective(method.build().model, targets())
+    known = Annotations(
+        [f"{row}.png" for row in range(12)],
+        targets(),
+        videos=["a"] * 12,
+        frames=np.arange(1, 13),
+    )
+    clips = LabelledClips(
+        LabelledImages(Grey(), known),
+        ClipConfig(frames=8),
+        described="greys",
+        seed=0,
+        image_size=16,
+        augmentation=AugmentationConfig(),
+    )
+    batch = clips[0, np.array([1])]  # four frames, all with labels of AUs, and four empty slots
+    place = objective.tasks.index("distribution_matching")
+    assert objective.counts(batch)[place] == 0
+    assert objective.eval()(batch)[place] == 0
 
 
 def test_squared_errors_take_the_place_of_concordance() -> None:
@@ -155,6 +186,14 @@ def test_a_second_stage_starts_where_the_first_ended(tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in kept)
     assert second["expressions.weight"].shape == (7, 512)
     assert built.seen == ("synthetic",)
+    alphabet = replace(NET, expressions="alphabetical_8")  # as many columns, in another order
+    third = replace(METHOD, network=alphabet, init_from=str(tmp_path)).build().model.state_dict()
+    assert not torch.equal(third["expressions.weight"], first["expressions.weight"])
+    assert torch.equal(third["action_units.weight"], first["action_units.weight"])
+    fourth = replace(METHOD, network=COSINE, init_from=str(tmp_path)).build().model.state_dict()
+    assert torch.equal(fourth["action_units.bias"], first["action_units.bias"])
+    with pytest.raises(UserError, match=r"normalised with mean \[0\.5"):
+        replace(METHOD, network=replace(NET, mean=(0.1,) * 3), init_from=str(tmp_path)).build()
     with pytest.raises(UserError, match="tensors"):
         replace(METHOD, network=replace(NET, trunk="resnet10t"), init_from=str(tmp_path)).build()
 
@@ -320,8 +359,12 @@ def test_memory_can_be_put_on_a_trunk_that_was_trained_without(tmp_path: Path) -
 
 
 def test_models_of_videos_refuse_stills(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="a list of stills"):
+    with pytest.raises(UserError, match="stills"):
         finetune(replace(on_videos(tmp_path), data=RUN.data))
+    labelled_images(tmp_path / "data", "validation", range(3))
+    stills = HeldOutConfig(kind="manifest", root=str(tmp_path / "data"))
+    with pytest.raises(UserError, match="kind manifest, split validation: the list: stills"):
+        finetune(on_videos(tmp_path / "run", validation=stills))
     with pytest.raises(ValueError, match=r"runtime\.compile true with a method of clips"):
         on_videos(tmp_path, runtime=RuntimeConfig(compile=True))
     colour = replace(VIDEOS, colour=ColourConfig(probability=0.2))

@@ -54,7 +54,7 @@ def build_trunk(name: str, side: int) -> nn.Module:
         with torch.no_grad():
             trunk.eval()(torch.zeros(1, 3, side, side))
     except (RuntimeError, AssertionError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"image_size {side}: {name} cannot take it ({reason})") from None
     return trunk.train()
 

@@ -93,8 +93,9 @@ class SyntheticFaces(LabelledSource):
         length = self.config.frames_per_video
         if not length:
             return None
-        video, place = divmod(range(len(self))[index], length)
-        return self._video_name(index), int(self._path(video).frames[place])
+        at = range(len(self))[index]
+        video, place = divmod(at, length)
+        return self._video_name(at), int(self._path(video).frames[place])
 
     def voice(self, video: int) -> NDArray[np.float32] | None:
         """Sound of a video by its number, at 16 kHz, from its first frame on; None: silent."""

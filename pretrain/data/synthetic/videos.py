@@ -64,7 +64,7 @@ class Path:
     delay: int
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def path(seed: int, split: int, video: int, length: int) -> Path:
     """The path of a video of so many listed frames; a pure function, cached.
 

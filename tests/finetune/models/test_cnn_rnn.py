@@ -139,6 +139,19 @@ def test_attention_knows_the_order_of_frames() -> None:
     assert not torch.allclose(forward, back.flip(0), atol=1e-4)
 
 
+def test_one_frame_alone_can_be_trained_on() -> None:
+    model = build().train()
+    before = {name: value.clone() for name, value in model.trunk.named_buffers()}
+    for present in ([True, False], [False, False]):
+        answer = flat(model.answer_clips(draw(2), torch.tensor([present])))
+        assert answer.isfinite().all()
+        answer.sum().backward()
+    assert all(torch.equal(value, before[name]) for name, value in model.trunk.named_buffers())
+    assert all(weight.grad is not None for weight in model.parameters())
+    assert model.training
+    assert model.trunk.training
+
+
 @pytest.mark.parametrize("changes", [{}, ATTENTION])
 def test_a_clip_of_which_nothing_can_be_seen_is_no_trouble(changes: dict[str, object]) -> None:
     model, images = build(**changes), draw(2, 3)

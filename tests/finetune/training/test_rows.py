@@ -189,4 +189,12 @@ def test_weights_that_know_the_rows_to_score_are_refused_or_marked() -> None:
     assert marked is not None
     assert person in marked.remarks[0]
     assert check_weights(found, [person], ["affectnet"], allow_overlap=False) == found
+    # The challenges of Aff-Wild2 are of the same recordings.
+    held = replace(
+        found.validation,
+        config=replace(found.validation.config, kind="aff_wild2_video", root="x", track="VA"),
+    )
+    videos = replace(found, validation=held)
+    with pytest.raises(OverlapError, match="labels of 1 groups of validation"):
+        check_weights(videos, [person], ["aff_wild2_mtl"], allow_overlap=False)
     assert check_weights(found, None, None, allow_overlap=False) == found
