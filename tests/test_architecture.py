@@ -20,7 +20,10 @@ ALLOWED = {
     "finetune": ("finetune", "pretrain"),
     # Arithmetic on labels: a score can be made anew years later, without a model.
     "finetune/labels": ("finetune.labels", "pretrain.errors"),
-    "finetune/data": ("finetune.data", "finetune.labels", "pretrain.data", "pretrain.errors"),
+    "finetune/data": (
+        *("finetune.data", "finetune.labels", "pretrain.data", "pretrain.errors"),
+        "pretrain.files",
+    ),
     "finetune/table": (
         *("finetune.table", "finetune.labels", "finetune.data.groups"),
         *("pretrain.errors", "pretrain.files"),

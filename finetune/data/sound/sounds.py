@@ -6,6 +6,8 @@ Shapes: S frames of a patch, M mel bands.
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from finetune.data.sound.logmel import PRESETS, LogMel
 from finetune.data.sound.reading import SoundError, frame_times, read_sound
 from pretrain.data.synthetic import SyntheticFaces
 from pretrain.data.synthetic.voice import SAMPLE_RATE_HZ, start_of
+from pretrain.files import write_bytes
 
 Array = NDArray[np.float32]
 
@@ -33,8 +36,8 @@ _ENDINGS = (".wav", ".flac", ".mp3", ".m4a", ".mp4", ".avi", ".mkv", ".mov", ".w
 #: Ends of video names that tell persons of one recording apart; they share its sound.
 _PERSONS = ("_left", "_right")
 
-#: Spectrograms that are kept, a megabyte a minute of sound.
-_KEPT = 64
+#: Spectrograms that are kept in memory, 1.5 MB a minute of sound.
+_KEPT = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,8 @@ class SoundConfig:
             33 ms windows that overlap by 11 ms); 64 bands and 64 frames in both.
         frames_per_second: when frame n is: (n - 1) / frames_per_second; null: as the time stamps of
             the video file say (frame n is its n-th). A .wav has none.
+        cache: folder for spectrograms (half precision, 0.8 MB a minute), each made once and then
+            read where it is needed; null: a sound file is read again for every few clips.
         shuffled: every video is given the sound of another one: the control that shows whether
             sound counts.
     """
@@ -55,6 +60,7 @@ class SoundConfig:
     folder: str | None = field(default=None, metadata={"operational": True})
     preset: str = "default"
     frames_per_second: float | None = None
+    cache: str | None = field(default=None, metadata={"operational": True})
     shuffled: bool = False
 
     def __post_init__(self) -> None:
@@ -95,12 +101,16 @@ class _Kept:
 
     def spectrogram(self, video: str) -> Array | None:
         if video not in self._known:
-            sound = self.waveform(video)
-            self._known[video] = None if sound is None else self.form.spectrogram(sound)
+            self._known[video] = self.made(video)
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         self._known.move_to_end(video)
         return self._known[video]
+
+    def made(self, video: str) -> Array | None:
+        """The spectrogram of a video, made anew."""
+        sound = self.waveform(video)
+        return None if sound is None else self.form.spectrogram(sound)
 
     def waveform(self, video: str) -> Array | None:
         raise NotImplementedError
@@ -122,6 +132,7 @@ class FileSounds(_Kept):
         super().__init__(config.form)
         self._speed, self._times = config.frames_per_second, dict[str, NDArray[np.float64]]()
         self._files = {video: _find(folder, video) for video in dict.fromkeys(videos)}
+        self._cache = None if config.cache is None else Path(os.path.expanduser(config.cache))
         found = [video for video, file in self._files.items() if file is not None]
         if not found:
             names = ", ".join(list(self._files)[:3])
@@ -138,6 +149,26 @@ class FileSounds(_Kept):
         if spectrogram is None:
             return None
         return self.form.patch(spectrogram, self._seconds(video, frame))
+
+    def made(self, video: str) -> Array | None:
+        """The spectrogram of a video, from the cache where it is there, else into it."""
+        file = self._files[video]
+        if file is None or self._cache is None:
+            return super().made(video)
+        state = file.stat()
+        key = f"{file.resolve()} {state.st_size} {state.st_mtime_ns} {self.form}".encode()
+        place = self._cache / f"{hashlib.blake2b(key, digest_size=12).hexdigest()}.npy"
+        if not place.exists():
+            made = super().made(video)
+            kept = np.zeros((0, self.form.bands)) if made is None else made
+            content = io.BytesIO()
+            np.save(content, kept.astype(np.float16), allow_pickle=False)
+            write_bytes(place, content.getvalue())
+        try:
+            found = np.load(place, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise SoundError(f"{place}: {error}, expected a spectrogram; remove the file") from None
+        return found if len(found) else None
 
     def waveform(self, video: str) -> Array | None:
         """The sound of a video, whole; None: it has none."""

@@ -1,5 +1,6 @@
 """Sounds of videos: files read, frames found in time, people of one recording, controls."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -93,6 +94,24 @@ def test_frames_of_a_wav_are_found_by_their_speed(tmp_path: Path) -> None:
     assert loudest(sounds, "a", range(1, 41)) == 31
     with pytest.raises(SoundError, match="a WAV has no frame times"):
         FileSounds(tmp_path, ["a"], SoundConfig()).patch("a", 1)
+
+
+def test_a_cache_says_what_the_file_says_until_the_file_changes(tmp_path: Path) -> None:
+    wavfile.write(tmp_path / "a.wav", RATE, click(3.0))
+    config = SoundConfig(frames_per_second=10, cache=str(tmp_path / "cache"))
+    first = FileSounds(tmp_path, ["a"], config).patch("a", 31)
+    plain = FileSounds(tmp_path, ["a"], replace(config, cache=None)).patch("a", 31)
+    np.testing.assert_allclose(first, plain, atol=0.01)
+    (kept,) = (tmp_path / "cache").iterdir()
+    before = kept.stat().st_mtime_ns
+    assert np.array_equal(FileSounds(tmp_path, ["a"], config).patch("a", 31), first)
+    assert kept.stat().st_mtime_ns == before  # read, and not made again
+    wavfile.write(tmp_path / "a.wav", RATE, click(1.0, length=5.0))
+    assert loudest(FileSounds(tmp_path, ["a"], config), "a", range(1, 41)) == 11
+    for file in (tmp_path / "cache").iterdir():
+        file.write_bytes(b"broken")
+    with pytest.raises(SoundError, match=r"\.npy: .*expected a spectrogram; remove the file"):
+        FileSounds(tmp_path, ["a"], config).patch("a", 31)
 
 
 def test_people_of_one_recording_hear_the_same(tmp_path: Path) -> None:
