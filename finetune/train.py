@@ -20,13 +20,16 @@ from finetune.clips import LabelledClips
 from finetune.data.config import SYNTHETIC
 from finetune.data.images import LabelledImages
 from finetune.data.sound.sounds import Sounds
+from finetune.generate import draw_examples
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
 from finetune.methods.cnn import DAN, TimmCNN
 from finetune.methods.cotex import CoTEX
 from finetune.methods.emma import EMMA
+from finetune.methods.gan import GAN
 from finetune.methods.method import Built, Method
 from finetune.methods.multitask import AVCNNRNN, CNNRNN, MultiTask
+from finetune.models import gan
 from finetune.models.affect import AffectModel
 from finetune.models.layer_decay import layer_decay_groups
 from finetune.objectives.cotraining import CoTraining
@@ -57,6 +60,7 @@ from finetune.training.selection import Evaluations
 from pretrain.engine.config import defining_fields, operational
 from pretrain.engine.loop import LoopConfig
 from pretrain.engine.optim import build_optimizer
+from pretrain.engine.pictures import image_grid, pictures_of
 from pretrain.engine.runtime import Runtime
 from pretrain.engine.signals import StopSignal
 from pretrain.engine.tracking import say
@@ -64,8 +68,11 @@ from pretrain.errors import UserError
 from pretrain.files import write_text
 from pretrain.run import Look, Run, RunConfig, train
 
+#: Mean spread of drawn pixels below which the generator has collapsed; photographs' is above 40.
+_COLLAPSED = 8.0
+
 #: Systems that ``method.class_path`` may name.
-METHODS: Sequence[type[Method]] = (EMMA, DAN, TimmCNN, CoTEX, MultiTask, CNNRNN, AVCNNRNN)
+METHODS: Sequence[type[Method]] = (EMMA, DAN, TimmCNN, CoTEX, MultiTask, CNNRNN, AVCNNRNN, GAN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +226,7 @@ class Finetuning(Run[FinetuneConfig]):
         if self.config.frozen_features is not None:
             self._freeze(self.built.model)
         self._refuse_lonely_images(self.built.model)
+        self._refuse_split_networks(self.built.model)
         self.rows = check_weights(
             self.rows, self.built.groups, self.built.seen, self.config.allow_overlap
         )
@@ -237,7 +245,7 @@ class Finetuning(Run[FinetuneConfig]):
         """Layers of a ViT at falling rates; what the losses learn at the heads' rate."""
         optim, inner = self.config.optim, self.model.model
         if not hasattr(inner, "group_matcher"):
-            return build_optimizer(self.model, optim)
+            return build_optimizer(self.model, optim, self._scaled_groups(inner))
         groups = layer_decay_groups(
             inner, layer_decay=optim.layer_decay, weight_decay=optim.weight_decay
         )
@@ -246,6 +254,21 @@ class Finetuning(Run[FinetuneConfig]):
         if beside:
             groups.append({"params": beside, "weight_decay": 0.0})
         return build_optimizer(self.model, optim, groups)
+
+    def _scaled_groups(self, inner: AffectModel) -> list[dict[str, Any]] | None:
+        """Parameter groups of a model whose parts learn at rates of their own."""
+        if not isinstance(inner, gan.GAN):
+            return None
+        groups = []
+        for prefix, scale in inner.lr_scales().items():
+            part = [
+                p for n, p in inner.named_parameters() if n.startswith(prefix) and p.requires_grad
+            ]
+            for matrices in (True, False):
+                some = [p for p in part if (p.ndim > 1) == matrices]
+                decay = self.config.optim.weight_decay if matrices else 0.0
+                groups.append({"params": some, "weight_decay": decay, "lr_scale": scale})
+        return groups
 
     def objective(self) -> Losses:
         """See :class:`Run`."""
@@ -321,6 +344,17 @@ class Finetuning(Run[FinetuneConfig]):
             )
         return None if opened is None else opened()
 
+    def _draw_faces(self, model: gan.GAN) -> None:
+        """What the generator makes of the same noise and labels: ``pictures/drawn-STEP.png``."""
+        count, step = self.config.pictures, self.loop.progress.step
+        training = model.training
+        faces = draw_examples(model.eval(), count, self.runtime.device)
+        model.train(training)
+        grid = {"": pictures_of(faces)}
+        image_grid(grid, self.folder / "pictures" / f"drawn-{step:08}.png", groups=8)
+        if (spread := faces.float().std(0).mean().item()) < _COLLAPSED:
+            say(f"the generator draws nearly the same for any noise (spread {spread:.1f} of 255)")
+
     def _one_list_of_videos(self) -> LabelledImages:
         training = self.rows.training
         if not isinstance(training, LabelledImages):
@@ -359,6 +393,12 @@ class Finetuning(Run[FinetuneConfig]):
                 f"training.micro_batch_size {images} for a model with batch norms, expected at"
                 " least 2"
             )
+
+    def _refuse_split_networks(self, model: AffectModel) -> None:
+        """The generator learns through a discriminator whose whole weights are at hand."""
+        kind = self.runtime.distributed
+        if isinstance(model, gan.GAN) and kind not in ("none", "ddp"):
+            raise UserError(f"runtime.distributed {kind} with method GAN, expected ddp")
 
     def _freeze(self, model: AffectModel) -> None:
         """Leaves only heads to train, and puts what the rest sees in the place of images."""
@@ -445,6 +485,8 @@ class Finetuning(Run[FinetuneConfig]):
         print(text(scores, f"{table} on {data.kind} {split}"))
 
     def _draw(self) -> None:
+        if isinstance(self.model.model, gan.GAN):
+            self._draw_faces(self.model.model)
         drawn = " (drawn faces)" if self.config.data.kind == SYNTHETIC else ""
         self.draw_curves(f"{type(self.config.method).__name__}{drawn}")
 

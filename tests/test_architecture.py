@@ -45,6 +45,7 @@ WITHOUT_TORCH = (
 WITH_TORCH = (
     "bench.py",
     "clips.py",
+    "generate.py",
     "load.py",
     "save.py",
     "losses.py",

@@ -15,6 +15,7 @@ from finetune.models.cnn_rnn import CNNRNNConfig
 from finetune.models.cotex import CoTEXConfig
 from finetune.models.dan import DANConfig
 from finetune.models.emma import EMMAConfig
+from finetune.models.gan import GANConfig
 from finetune.models.label_spaces import LabelSpaces
 from finetune.models.multitask import MultiTaskConfig
 from pretrain.weights import LoadError, read_json
@@ -30,6 +31,7 @@ _CLASSES: Mapping[str, type[ModelConfig]] = {
     "MultiTask": MultiTaskConfig,
     "CNNRNN": CNNRNNConfig,
     "AVCNNRNN": AVCNNRNNConfig,
+    "GAN": GANConfig,
 }
 _KEYS = {"form", "class", "config", "label_spaces", "normalisation", "notes"}
 

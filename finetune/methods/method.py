@@ -60,6 +60,11 @@ class Method(Choice):
         return 0, 0
 
     @property
+    def takes_unlabelled(self) -> bool:
+        """Whether it learns anything from images without labels."""
+        return self.masks[0] > 0
+
+    @property
     def clips(self) -> ClipConfig | None:
         """How videos are cut, where its model is trained on clips; None: on images."""
         return None

@@ -137,7 +137,7 @@ def _training_rows(
 
 def _blind(images: LabelledImages, method: Method) -> LabelledImages:
     """Images without labels, in the model's spaces."""
-    if not method.masks[0]:
+    if not method.takes_unlabelled:
         raise UserError(
             f"data.unlabelled with method {type(method).__name__} without masked views, which"
             " learns from labels alone; expected null, or method.views above 0"

@@ -4,6 +4,7 @@ import json
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from programs import ROOT, TORCHRUN, of_kind, run, start
 from safetensors.torch import load_file
@@ -39,6 +40,17 @@ def test_two_processes_train_the_model_of_one(tmp_path: Path, kind: str) -> None
     for name, value in one.items():
         assert (value - two[name]).abs().max() < 1e-3, name
     assert output.count("predictions  ") == 1  # the main process alone reports
+
+
+@pytest.mark.distributed
+def test_two_processes_play_one_game(tmp_path: Path) -> None:
+    networks = ("--method.networks.image_size", 32, "--method.networks.width", 4)
+    penalties = ("--method.adversarial.r1", 1, "--method.adversarial.feature_matching", 1)
+    played = ("--method", "GAN", *networks, "--method.networks.conditional", "true", *penalties)
+    both = (*COMMAND, *played, "--output_dir", tmp_path, "--training.micro_batch_size", 4)
+    code, _, errors = run(*TORCHRUN, 2, *both, **of_kind("ddp"))
+    assert code == 0, errors
+    assert all(np.isfinite(losses(tmp_path)))
 
 
 @pytest.mark.distributed

@@ -1,0 +1,1 @@
+"""Faces drawn by a generator: for what, how good, how many kinds."""

@@ -1,0 +1,165 @@
+"""A discriminator that learns affect, and to tell real from drawn; a generator that learns of it.
+
+Both phases are of one step and of the same weights, and neither touches the other's: what the
+discriminator learns of drawn images leaves the generator alone, and the generator learns through a
+discriminator whose weights stand still.
+
+Shapes: B batch, L width of the noise.
+
+Source: Kollias and Zafeiriou 2018 (arXiv 1811.07771); Goodfellow et al. 2014 (the non-saturating
+loss); Lim and Ye 2017 (hinge); Salimans et al. 2016 (feature matching); Mescheder et al. 2018 (R1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import functional_call
+
+from finetune.batches import LabelledBatch, LabelTensors, SeenBatch
+from finetune.labels import Predictions
+from finetune.models.gan import GAN, as_drawn
+from finetune.objectives.supervised import LossConfig, Supervised
+
+_LOSSES = ("non_saturating", "hinge")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialConfig:
+    """How the two networks play.
+
+    Attributes:
+        loss: non_saturating or hinge.
+        weight: of telling real from generated, beside the losses of the labels.
+        feature_matching: weight of the squared distance between the mean features of real and drawn
+            images, for the generator; 0: none.
+        condition: weight of the labels' losses on what was drawn for them, for a conditional
+            generator; 0: it is not asked whether it drew what it was told.
+        r1: gamma of the penalty on the discriminator's gradient at real images; 0: none.
+    """
+
+    loss: str = "hinge"
+    weight: float = 1.0
+    feature_matching: float = 0.0
+    condition: float = 0.5
+    r1: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses unknown losses and negative weights."""
+        if self.loss not in _LOSSES:
+            raise ValueError(f"loss {self.loss!r}, expected one of {', '.join(_LOSSES)}")
+        for name in ("weight", "feature_matching", "condition", "r1"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} {getattr(self, name)}, expected 0 or more")
+
+
+def discriminator_losses(real: Tensor, drawn: Tensor, loss: str) -> tuple[Tensor, Tensor]:
+    """Sums over images of what the discriminator pays for its logits of real and of drawn ones."""
+    if loss == "hinge":
+        return (1 - real).relu().sum(), (1 + drawn).relu().sum()
+    return F.softplus(-real).sum(), F.softplus(drawn).sum()
+
+
+def generator_loss(drawn: Tensor, loss: str) -> Tensor:
+    """Sum over drawn images of what the generator pays for the discriminator's logits."""
+    return -drawn.sum() if loss == "hinge" else F.softplus(-drawn).sum()
+
+
+def condition_of(labels: LabelTensors, classes: int) -> Tensor:
+    """Labels as the generator is told them: [B, C], zeros for what is not given.
+
+    Args:
+        labels: of B images.
+        classes: K.
+    """
+    expression = F.one_hot(labels.expression.where(labels.expression_valid, 0), classes).float()
+    told = labels.expression_valid[:, None].expand(-1, classes)
+    values = torch.cat([expression, 2 * labels.action_units - 1, labels.valence_arousal], 1)
+    valid = torch.cat([told, labels.action_units_valid, labels.valence_arousal_valid], 1)
+    return torch.cat([values.where(valid, 0), valid.float()], 1)
+
+
+class Adversarial(Supervised):
+    """A :class:`GAN` under the losses of its labels and of its game.
+
+    Labelled and unlabelled real images take part alike; what has no label is only real.
+
+    Args:
+        model: both networks.
+        config: how they play.
+        losses: of the labels.
+        expression_weights: by class; None: all equal.
+        action_unit_weights: by unit; None: 1.
+    """
+
+    model: GAN
+
+    def __init__(
+        self,
+        model: GAN,
+        config: AdversarialConfig,
+        losses: LossConfig,
+        expression_weights: Mapping[str, float] | None = None,
+        action_unit_weights: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(model, losses, expression_weights, action_unit_weights)
+        self.adversarial = config
+        self._told = model.conditional and config.condition > 0
+        self._games = ["real", "drawn", "generator"]
+        self._games += ["feature_matching"] if config.feature_matching else []
+        self._games += ["r1"] if config.r1 else []
+        told = [f"drawn_{task}" for task in self._labelled] if self._told else []
+        self.tasks = (*self.tasks, *self._games, *told)
+
+    def counts(self, batch: LabelledBatch | SeenBatch) -> Tensor:
+        """See :class:`~finetune.objectives.objective.TrainedModel`."""
+        labelled = super().counts(batch)
+        every = labelled.new_full((len(self._games),), len(batch.labels.expression))
+        return torch.cat([labelled, every, *([labelled] if self._told else [])])
+
+    def forward(self, batch: LabelledBatch | SeenBatch) -> Tensor:
+        """See :class:`~finetune.objectives.objective.TrainedModel`."""
+        assert isinstance(batch, LabelledBatch)
+        config, labels, model = self.adversarial, batch.labels, self.model
+        real = as_drawn(batch.images).requires_grad_(config.r1 > 0)
+        drawn = model.generator(*self._given(batch))
+        answer, real_logits, real_features = model.discriminator(real)
+        _, drawn_logits, _ = model.discriminator(drawn.detach())
+        played, judged, features = self._unmoved(drawn)
+        for_real, for_drawn = discriminator_losses(real_logits, drawn_logits, config.loss)
+        found = {
+            "real": config.weight * for_real,
+            "drawn": config.weight * for_drawn,
+            "generator": config.weight * generator_loss(judged, config.loss),
+        }
+        if config.feature_matching:
+            apart = (real_features.detach().mean(0) - features.mean(0)).square().mean()
+            found["feature_matching"] = config.feature_matching * len(real) * apart
+        if config.r1:
+            (slope,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
+            found["r1"] = config.r1 / 2 * slope.square().sum()
+        parts = [self.sums(answer, labels), torch.stack([found[name] for name in self._games])]
+        if self._told:
+            parts.append(config.condition * self.sums(played, labels))
+        return torch.cat([part.float() for part in parts])
+
+    def _given(self, batch: LabelledBatch) -> tuple[Tensor, Tensor | None]:
+        """Noise and, for a conditional generator, the labels of the real images."""
+        n, device = len(batch.images), batch.images.device
+        noise = 2 * torch.rand(n, self.model.latent, device=device) - 1
+        if not self.model.conditional:
+            return noise, None
+        spaces = self.model.labels
+        assert spaces.expressions is not None
+        return noise, condition_of(batch.labels, len(spaces.expressions))
+
+    def _unmoved(self, drawn: Tensor) -> tuple[Predictions, Tensor, Tensor]:
+        """What the discriminator says of drawn images with its weights and statistics at rest."""
+        network = self.model.discriminator
+        still = {name: value.detach() for name, value in network.named_parameters()}
+        still |= {name: value.clone() for name, value in network.named_buffers()}
+        return functional_call(network, still, (drawn,))  # type: ignore[no-any-return]

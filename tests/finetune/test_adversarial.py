@@ -1,0 +1,257 @@
+"""The game: what each phase touches, what is paid for what, and what the generator is told."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from greys import WHOLE, Grey, targets
+from PIL import Image
+from programs import run
+
+from finetune.batches import LabelledBatch, LabelledFaces
+from finetune.generate import GenerateConfig, generate
+from finetune.generating.quality import frechet, nearest, quality
+from finetune.methods.gan import GAN
+from finetune.models.gan import GANConfig, as_drawn
+from finetune.objectives.adversarial import Adversarial, AdversarialConfig, condition_of
+from finetune.objectives.supervised import LossConfig
+from finetune.table import read_table
+from finetune.train import FinetuneConfig, finetune
+from finetune.training.config import FinetuneOptimConfig, HeldOutConfig, TrainDataConfig
+from pretrain.data.colour import ColourConfig
+from pretrain.data.synthetic import SyntheticConfig
+from pretrain.engine.launching import RuntimeConfig
+from pretrain.engine.loop import LoopConfig
+from pretrain.engine.tracking import LogConfig, read_metrics
+
+NETWORKS = GANConfig(image_size=32, width=4, latent=8)
+METHOD = GAN(networks=NETWORKS, losses=LossConfig(action_unit_weights="none"))
+
+
+def game(method: GAN = METHOD) -> tuple[Adversarial, LabelledBatch]:
+    torch.manual_seed(0)
+    model = method.build().model
+    objective, _ = method.objective(model, targets())
+    faces = LabelledFaces(
+        Grey(),
+        targets(),
+        described="greys",
+        seed=3,
+        image_size=32,
+        augmentation=WHOLE,
+        colour=ColourConfig(),
+    )
+    return objective, faces[0, np.arange(12)]
+
+
+def touched(objective: Adversarial, batch: LabelledBatch, tasks: tuple[str, ...]) -> set[str]:
+    """The networks whose weights have a gradient from some tasks."""
+    objective.zero_grad(set_to_none=True)
+    places = [objective.tasks.index(task) for task in tasks]
+    objective(batch)[places].sum().backward()
+    return {
+        name.split(".")[1]
+        for name, weight in objective.named_parameters()
+        if weight.grad is not None and weight.grad.any()
+    }
+
+
+@pytest.mark.parametrize("discriminator", ["residual", "small"])
+@pytest.mark.parametrize("loss", ["hinge", "non_saturating"])
+def test_each_phase_touches_its_own_network(discriminator: str, loss: str) -> None:
+    networks = replace(NETWORKS, discriminator=discriminator, conditional=True)
+    adversarial = AdversarialConfig(loss=loss, feature_matching=1, r1=1)
+    objective, batch = game(replace(METHOD, networks=networks, adversarial=adversarial))
+    told = ("drawn_valence", "drawn_expression", "drawn_action_units")
+    for tasks in (("generator",), ("feature_matching",), told):
+        assert touched(objective, batch, tasks) == {"generator"}, tasks
+    sure = (("real",), ("drawn",)) if loss == "non_saturating" else ()  # hinges end
+    for tasks in (*sure, ("r1",), ("valence", "expression", "action_units")):
+        assert touched(objective, batch, tasks) == {"discriminator"}, tasks
+
+
+def test_the_second_look_leaves_the_statistics() -> None:
+    networks = replace(NETWORKS, discriminator="small")
+    objective, batch = game(replace(METHOD, networks=networks))
+    tracked = next(
+        buffer
+        for name, buffer in objective.model.discriminator.named_buffers()
+        if name.endswith("num_batches_tracked")
+    )
+    objective(batch)
+    assert tracked == 2  # of the real images and of the drawn ones, not of the generator's phase
+
+
+def test_losses_are_those_of_the_papers() -> None:
+    for loss in ("hinge", "non_saturating"):
+        adversarial = AdversarialConfig(loss=loss, weight=2.0, r1=3.0, feature_matching=0.5)
+        objective, batch = game(replace(METHOD, adversarial=adversarial))
+        objective.eval()
+        torch.manual_seed(7)
+        found = dict(zip(objective.tasks, objective(batch), strict=True))
+        torch.manual_seed(7)
+        noise = 2 * torch.rand(12, 8) - 1
+        network = objective.model.discriminator
+        real = as_drawn(batch.images).requires_grad_()
+        drawn = objective.model.generator(noise)
+        _, r, real_features = network(real)
+        _, d, drawn_features = network(drawn)
+        if loss == "hinge":
+            expected = [F.relu(1 - r).sum(), F.relu(1 + d).sum(), -d.sum()]
+        else:
+            ones, zeros = torch.ones(12), torch.zeros(12)
+            bce = F.binary_cross_entropy_with_logits
+            expected = [
+                bce(r, ones, reduction="sum"),
+                bce(d, zeros, reduction="sum"),
+                bce(d, ones, reduction="sum"),
+            ]
+        for name, value in zip(("real", "drawn", "generator"), expected, strict=True):
+            torch.testing.assert_close(found[name], 2 * value, rtol=1e-4, atol=1e-4)
+        (slope,) = torch.autograd.grad(r.sum(), real)
+        torch.testing.assert_close(found["r1"], 1.5 * slope.square().sum(), rtol=1e-3, atol=1e-6)
+        apart = (real_features.mean(0) - drawn_features.mean(0)).square().mean()
+        torch.testing.assert_close(found["feature_matching"], 6 * apart, rtol=1e-3, atol=1e-6)
+
+
+def test_counts_are_images_for_the_game_and_labels_for_the_rest() -> None:
+    objective, batch = game(replace(METHOD, networks=replace(NETWORKS, conditional=True)))
+    counts = dict(zip(objective.tasks, objective.counts(batch).tolist(), strict=True))
+    assert counts["real"] == counts["drawn"] == counts["generator"] == 12
+    assert counts["expression"] == counts["drawn_expression"] == targets().expression_valid.sum()
+
+
+def test_a_condition_says_what_is_known_and_nothing_else() -> None:
+    _, batch = game()
+    told = condition_of(batch.labels, 8)
+    assert told.shape == (12, NETWORKS.condition_width)
+    values, valid = told.split(22, 1)
+    known = targets()
+    for row in range(12):
+        assert valid[row, :8].tolist() == [float(known.expression_valid[row])] * 8
+        one_hot = np.eye(8)[known.expression[row]] * known.expression_valid[row]
+        assert values[row, :8].tolist() == one_hot.tolist()
+        assert values[row, 8].item() == (1 if row % 2 else -1)
+        assert valid[row, 20].item() == float(known.valence_arousal_valid[row, 0])
+    assert not values[valid == 0].any()
+
+
+RUN = FinetuneConfig(
+    pictures=8,
+    report=False,
+    method=replace(METHOD, networks=replace(NETWORKS, conditional=True)),
+    data=TrainDataConfig(synthetic=SyntheticConfig(count=32, size=32, subjects=6), workers=0),
+    validation=HeldOutConfig(count=12),
+    training=LoopConfig(epochs=2, global_batch_size=16),
+    optim=FinetuneOptimConfig(base_lr=4e-4, betas=(0.5, 0.999), warmup_epochs=0, ema_decay=0.9),
+    log=LogConfig(every_steps=1, trackers=()),
+    runtime=RuntimeConfig(threads=1),
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gan") / "run"
+    assert finetune(replace(RUN, output_dir=str(folder)))
+    return folder
+
+
+def test_a_run_answers_and_shows_what_it_draws(trained: Path) -> None:
+    table = read_table(trained / "predictions" / "validation.parquet")
+    assert len(table) == 12
+    assert table.present.all()
+    assert (trained / "pictures" / "drawn-00000004.png").exists()
+    record = read_metrics(trained)[-1]
+    assert {"real", "drawn", "generator", "drawn_expression", "expression"} <= record.keys()
+
+
+def test_unlabelled_images_are_real(tmp_path: Path) -> None:
+    data = replace(RUN.data, share=0.5, unlabelled="rest")
+    assert finetune(replace(RUN, output_dir=str(tmp_path), data=data))
+
+
+def test_the_generator_learns_twice_as_fast(tmp_path: Path) -> None:
+    from finetune.train import Finetuning
+    from pretrain.engine.runtime import Runtime
+    from pretrain.engine.signals import StopSignal
+
+    config = replace(RUN, output_dir=str(tmp_path))
+    made = Finetuning(config, Runtime(config.runtime, averaged=True), 1, StopSignal())
+    scales = {}
+    names = {weight: name for name, weight in made.model.named_parameters()}
+    for group in made.build_optimizer().param_groups:
+        for weight in group["params"]:
+            scales[names.pop(weight)] = group["lr_scale"]
+    assert not names
+    assert {scale for name, scale in scales.items() if ".generator." in name} == {2.0}
+    assert {scale for name, scale in scales.items() if ".discriminator." in name} == {1.0}
+
+
+def test_drawn_faces_come_with_a_manifest_that_can_be_trained_on(
+    trained: Path, tmp_path: Path
+) -> None:
+    config = GenerateConfig(model=str(trained), out=str(tmp_path / "a"), count=20, batch_size=7)
+    manifest = generate(replace(config, runtime=RuntimeConfig(threads=1)))
+    rows = list(csv.DictReader(manifest.open()))
+    assert len(rows) == 20
+    assert [row["expression"] for row in rows[:3]] == ["Neutral", "Anger", "Disgust"]
+    assert {row["valence"] for row in rows} == {""}
+    pictures = [np.asarray(Image.open(tmp_path / "a" / row["image"])) for row in rows]
+    assert {picture.shape for picture in pictures} == {(32, 32, 3)}
+    assert len({picture.tobytes() for picture in pictures}) == 20
+    generate(replace(config, out=str(tmp_path / "b"), batch_size=20))
+    again = [np.asarray(Image.open(tmp_path / "b" / row["image"])) for row in rows]
+    assert max(np.abs(a.astype(int) - b).max() for a, b in zip(pictures, again, strict=True)) <= 1
+    told = replace(config, out=str(tmp_path / "c"), expression="Happiness", action_units=("AU6",))
+    rows = list(csv.DictReader(generate(replace(told, valence=0.5, arousal=0.25)).open()))
+    assert {(row["expression"], row["valence"], row["AU6"], row["AU1"]) for row in rows} == {
+        ("Happiness", "0.5", "1", "0")
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--expression", "Joy"), "expression 'Joy', expected"),
+        (("--action_units", "AU99"), "action_units 'AU99', expected some of AU1"),
+        (("--valence", "0.5"), "valence without arousal"),
+        (("--valence", "2", "--arousal", "0"), "valence 2.0, expected in"),
+        (("--count", "0"), "count 0, expected at least 1"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(
+    trained: Path, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    code, _, errors = run(
+        "-m", "finetune.generate", "--model", trained, "--out", tmp_path / "x", *options
+    )
+    assert code != 0
+    assert message in errors
+    assert len(errors.strip().splitlines()) == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_distance_of_normal_distributions_is_known() -> None:
+    rng = np.random.default_rng(0)
+    one = rng.standard_normal((40_000, 3)) * [1, 2, 3]
+    other = rng.standard_normal((40_000, 3)) * [2, 2, 1] + [0, 3, 0]
+    assert frechet(one, other) == pytest.approx(9 + 1 + 0 + 4, rel=0.03)  # (s - s')^2 each
+    assert frechet(one, one) == pytest.approx(0, abs=1e-6)
+
+
+def test_precision_and_recall_tell_what_is_missing() -> None:
+    rng = np.random.default_rng(0)
+    left, right = rng.standard_normal((2, 400, 2))
+    left, right = left - 20, right + 20
+    both = np.concatenate([left, right])
+    dropped = quality(both, left + 0.01 * rng.standard_normal(left.shape))
+    assert dropped.precision > 0.95
+    assert dropped.recall == pytest.approx(0.5, abs=0.05)
+    odd = quality(left, both)
+    assert odd.precision == pytest.approx(0.5, abs=0.05)
+    assert odd.recall > 0.95
+    assert nearest(left[:5] + 1e-6, both).tolist() == [0, 1, 2, 3, 4]
