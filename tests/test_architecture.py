@@ -46,6 +46,7 @@ WITH_TORCH = (
     "bench.py",
     "clips.py",
     "generate.py",
+    "quality.py",
     "load.py",
     "save.py",
     "losses.py",

@@ -1,6 +1,7 @@
 """The game: what each phase touches, what is paid for what, and what the generator is told."""
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,20 +14,25 @@ from PIL import Image
 from programs import run
 
 from finetune.batches import LabelledBatch, LabelledFaces
+from finetune.data.config import LabelledConfig
 from finetune.generate import GenerateConfig, generate
 from finetune.generating.quality import frechet, nearest, quality
 from finetune.methods.gan import GAN
 from finetune.models.gan import GANConfig, as_drawn
 from finetune.objectives.adversarial import Adversarial, AdversarialConfig, condition_of
 from finetune.objectives.supervised import LossConfig
+from finetune.quality import QualityConfig, compare
 from finetune.table import read_table
 from finetune.train import FinetuneConfig, finetune
 from finetune.training.config import FinetuneOptimConfig, HeldOutConfig, TrainDataConfig
 from pretrain.data.colour import ColourConfig
-from pretrain.data.synthetic import SyntheticConfig
+from pretrain.data.synthetic import SyntheticConfig, SyntheticFaces
 from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.loop import LoopConfig
 from pretrain.engine.tracking import LogConfig, read_metrics
+from pretrain.errors import UserError
+from pretrain.models.mae import DecoderConfig, MAEConfig, MaskedAutoencoder
+from pretrain.save import save_encoder
 
 NETWORKS = GANConfig(image_size=32, width=4, latent=8)
 METHOD = GAN(networks=NETWORKS, losses=LossConfig(action_unit_weights="none"))
@@ -233,6 +239,48 @@ def test_what_cannot_be_drawn_is_one_line(
     assert message in errors
     assert len(errors.strip().splitlines()) == 1
     assert not (tmp_path / "x").exists()
+
+
+def test_drawn_images_are_compared_with_real_ones(tmp_path: Path) -> None:
+    faces = SyntheticFaces(SyntheticConfig(count=140, size=32, subjects=70))
+    for name, rows in (("real", range(100)), ("others", range(100, 140)), ("copies", range(40))):
+        (tmp_path / name).mkdir()
+        for row in rows:
+            Image.fromarray(faces.image(row)).save(tmp_path / name / f"{row}.png")
+    (tmp_path / "noise").mkdir()
+    rng = np.random.default_rng(0)
+    for row in range(40):
+        pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "noise" / f"{row}.png")
+    shape = {"size": "tiny", "image_size": 32, "patch_size": 8}
+    torch.manual_seed(0)
+    autoencoder = MaskedAutoencoder(
+        MAEConfig(decoder=DecoderConfig(embed_dim=16, depth=1, num_heads=2), **shape)
+    )
+    save_encoder(autoencoder, tmp_path / "encoder")
+    found = {}
+    for name in ("others", "copies", "noise"):
+        config = QualityConfig(
+            drawn=str(tmp_path / name),
+            encoder=str(tmp_path / "encoder"),
+            data=LabelledConfig(kind="folder", root=str(tmp_path / "real")),
+            sheet=str(tmp_path / f"{name}.png"),
+            out=str(tmp_path / f"{name}.json"),
+            runtime=RuntimeConfig(threads=1),
+        )
+        found[name] = compare(config)
+        assert (tmp_path / f"{name}.png").stat().st_size > 5_000
+        assert json.loads((tmp_path / f"{name}.json").read_text())["images"] == [40, 50]
+    assert found["copies"].memorised == 1
+    assert found["others"].memorised < 0.9
+    assert found["noise"].drawn.frechet > 3 * found["others"].drawn.frechet
+    assert found["noise"].drawn.precision == 0
+    assert found["others"].drawn.precision > 0.5
+    assert "real (the floor)" in str(found["others"])
+    for row in range(28):
+        (tmp_path / "noise" / f"{row}.png").write_bytes(b"")
+    with pytest.raises(UserError, match="12 drawn images can be read, expected at least 20"):
+        compare(config)
 
 
 def test_the_distance_of_normal_distributions_is_known() -> None:

@@ -1,0 +1,210 @@
+"""Program: ``python -m finetune.quality --drawn DIR --encoder RUN --data.kind K --data.root R``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from finetune.data.config import LabelledConfig
+from finetune.data.images import LabelledImages
+from finetune.data.opening import read_collection
+from finetune.generating.quality import Floats, Quality, nearest, quality
+from finetune.predicting.batches import batches
+from pretrain.data.images import Pixels
+from pretrain.data.sources import Selection
+from pretrain.engine.config import parse_config
+from pretrain.engine.launching import RuntimeConfig
+from pretrain.engine.pictures import image_grid
+from pretrain.engine.runtime import Runtime
+from pretrain.errors import UserError, exit_code
+from pretrain.files import check_out, write_text
+from pretrain.probing.encoders import FrozenEncoder, open_frozen
+
+PROGRAM = "python -m finetune.quality"
+
+#: Drawn images that are shown beside the real one that looks most like each.
+_SHOWN = 24
+
+#: Fewer say nothing of distributions.
+_FEWEST = 20
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class QualityConfig:
+    """Compares drawn images with real ones, and real ones with each other, as an encoder sees them.
+
+    Attributes:
+        drawn: folder of images.
+        encoder: a run of stage one, a released MAE, or a timm name: what sees.
+        data: real images; those that the generator was trained on tell of memorisation.
+        images: at most so many of each, evenly spaced.
+        sheet: PNG of drawn images beside the real ones that look most like them; null: none.
+        out: JSON file; null only prints.
+        seed: of the halves of the real images.
+        runtime: device, threads.
+    """
+
+    drawn: str = ""
+    encoder: str = ""
+    data: LabelledConfig = field(default_factory=LabelledConfig)
+    images: int = 2000
+    sheet: str | None = None
+    out: str | None = None
+    seed: int = 0
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+    def __post_init__(self) -> None:
+        """Refuses nothing to compare, or nothing to see it with."""
+        for name in ("drawn", "encoder"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} '', expected one")
+        if self.images < 2 * _FEWEST:
+            raise ValueError(f"images {self.images}, expected at least {2 * _FEWEST}")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Drawn images, and real ones, beside the same real ones.
+
+    Attributes:
+        drawn: of drawn images and a half of the real ones.
+        floor: of the two halves of the real images: nothing can be expected to be nearer.
+        memorised: share of the drawn images that are nearer to a real one than that is to any other
+            real one.
+        images: compared: drawn ones, and real ones in each half.
+    """
+
+    drawn: Quality
+    floor: Quality
+    memorised: float
+    images: tuple[int, int]
+
+    def __str__(self) -> str:
+        """A table to read."""
+        rows = [("", "Frechet distance", "precision", "recall")]
+        for name, one in (("drawn", self.drawn), ("real (the floor)", self.floor)):
+            rows.append((name, f"{one.frechet:.3f}", f"{one.precision:.3f}", f"{one.recall:.3f}"))
+        lines = ["  ".join(cell.ljust(17) for cell in row).rstrip() for row in rows]
+        lines.append(
+            f"{self.memorised:.1%} of the drawn images are nearer to a real one than any other real"
+            f" one is; {self.images[0]} drawn, two halves of {self.images[1]} real"
+        )
+        return "\n".join(lines)
+
+
+def compare(config: QualityConfig) -> Compared:
+    """Compares what a config names, and writes it.
+
+    Raises:
+        UserError: something the user can mend; its message is one line.
+    """
+    for place in (config.out, config.sheet):
+        if place is not None:
+            check_out(Path(os.path.expanduser(place)), [], config.data.folder)
+    drawn = read_collection(LabelledConfig(kind="folder", root=config.drawn)).open_images()
+    real = read_collection(config.data).open_images()
+    runtime = Runtime(config.runtime)
+    try:
+        frozen, _ = open_frozen(config.encoder, config.seed)
+        frozen.module.to(runtime.device)
+        seen = [_features(frozen, images, config, runtime) for images in (drawn, real)]
+    finally:
+        runtime.close()
+    for name, (features, _) in zip(("drawn", "real"), seen, strict=True):
+        if len(features) < _FEWEST * (1 if name == "drawn" else 2):
+            raise UserError(
+                f"{len(features)} {name} images can be read, expected at least"
+                f" {_FEWEST * (1 if name == 'drawn' else 2)}"
+            )
+    (made, made_rows), (there, there_rows) = seen
+    order = np.random.default_rng(config.seed).permutation(len(there))
+    half = len(there) // 2
+    one, other = there[order[:half]], there[order[half : 2 * half]]
+    found = Compared(
+        quality(one, made), quality(one, other), _memorised(made, there), (len(made), half)
+    )
+    if config.sheet is not None:
+        like = nearest(made[:_SHOWN], there)
+        pairs = {
+            "drawn": [_shown(drawn, row, frozen) for row in made_rows[:_SHOWN]],
+            "nearest": [_shown(real, there_rows[row], frozen) for row in like.tolist()],
+        }
+        image_grid(pairs, Path(os.path.expanduser(config.sheet)), groups=6)
+    if config.out is not None:
+        record: dict[str, Any] = {"folder": config.drawn, "encoder": config.encoder}
+        record |= asdict(found)
+        write_text(Path(os.path.expanduser(config.out)), json.dumps(record, indent=1) + "\n")
+    return found
+
+
+def _features(
+    frozen: FrozenEncoder, images: LabelledImages, config: QualityConfig, runtime: Runtime
+) -> tuple[Floats, list[int]]:
+    """Features [n, F] of evenly spaced images that can be read, and their rows."""
+    n = len(images)
+    count = min(config.images, n)
+    rows = np.array([place * n // count for place in range(count)])
+    some = Selection(images, rows)
+    loaded = batches(
+        some,
+        range(-(-count // _BATCH)),
+        image_size=frozen.image_size,
+        batch_size=_BATCH,
+        workers=0,
+        pin_memory=False,
+        timeout_seconds=600,
+    )
+    parts, kept = list[Floats](), list[int]()
+    bar = tqdm(total=count, unit="image", disable=None, leave=False)
+    with closing(loaded), torch.inference_mode(), bar:
+        for number, batch in enumerate(loaded):
+            first = number * _BATCH
+            good = np.setdiff1d(
+                np.arange(min(_BATCH, count - first)), [row for row, _ in batch.bad]
+            )
+            seen = frozen.read(batch.images.to(runtime.device))
+            parts.append(next(iter(seen.values())).double().cpu().numpy()[good])
+            kept += rows[first + good].tolist()
+            bar.update(min(_BATCH, count - first))
+    return np.concatenate(parts), kept
+
+
+def _memorised(made: Floats, there: Floats) -> float:
+    """Share of drawn images that are nearer to a real one than its own nearest neighbour is."""
+    squares = (there**2).sum(1)
+    among = squares[:, None] + squares[None] - 2 * there @ there.T
+    np.fill_diagonal(among, np.inf)
+    apart = among.min(1)
+    like = nearest(made, there)
+    distance = ((made - there[like]) ** 2).sum(1)
+    return float((distance < apart[like]).mean())
+
+
+def _shown(images: LabelledImages, row: int, frozen: FrozenEncoder) -> Pixels:
+    picture = Image.fromarray(images.image(row)).resize((frozen.image_size, frozen.image_size))
+    return np.asarray(picture)
+
+
+def _work() -> None:
+    print(compare(parse_config(QualityConfig, None, PROGRAM)))
+
+
+def main() -> int:
+    """Compares and prints, or says in one line why not."""
+    return exit_code(_work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
