@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from finetune.data.sound.sounds import DRAWN, SoundConfig
+from finetune.labels import expression_space
 from pretrain.data.synthetic import SyntheticConfig
 
 #: The one kind that reads no files.
@@ -28,6 +29,9 @@ class LabelledConfig:
         split: train, validation, test or all, as far as the kind has it; null takes validation,
             or else test, or all.
         track: VA, EXPR or AU, for aff_wild2_video alone.
+        expressions: space that the labels are taken into as soon as they are read (a name, or
+            expressions with commas): what has no counterpart there is not labelled; null: as in the
+            files.
         sound: the sounds of videos, for models that listen.
         list: a .txt file with a path a line, or a .csv or .parquet file with a column image and
             perhaps video and frame, for kind list alone; its paths are relative to the root.
@@ -38,6 +42,7 @@ class LabelledConfig:
     root: str | None = None
     split: str | None = None
     track: str | None = None
+    expressions: str | None = None
     sound: SoundConfig = field(default_factory=SoundConfig)
     list: str | None = None
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
@@ -57,6 +62,8 @@ class LabelledConfig:
         if (self.kind == SYNTHETIC) != (self.root is None):
             expected = "none" if self.kind == SYNTHETIC else "a folder"
             raise ValueError(f"root {self.root!r} with kind {self.kind!r}, expected {expected}")
+        if self.expressions is not None:
+            expression_space(self.expressions)
         if self.sound.folder == DRAWN and self.kind != SYNTHETIC:
             raise ValueError(f"sound.folder {DRAWN} with kind {self.kind!r}, expected a folder")
         if (self.kind == LIST) != (self.list is not None):

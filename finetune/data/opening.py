@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -32,6 +32,7 @@ from finetune.data.columns import WHOLE
 from finetune.data.config import SYNTHETIC, LabelledConfig
 from finetune.data.images import FoundImages, LabelledImages, find_images
 from finetune.data.sound.sounds import DRAWN, DrawnVoices, FileSounds, Sounds
+from finetune.labels import expression_space
 from pretrain.errors import UserError
 
 #: Which split is meant where none is named.
@@ -106,7 +107,7 @@ def read_collection(config: LabelledConfig) -> Collection:
         if split not in splits:
             raise KindError(f"split {split!r}, expected one of {', '.join(splits)}")
         source = synthetic.faces(config.synthetic, split)
-        known = synthetic.annotate(source)
+        known = _in_space(synthetic.annotate(source), config.expressions)
         voices = None
         if config.sound.folder is not None:
             _refuse_stills(known)
@@ -122,7 +123,7 @@ def read_collection(config: LabelledConfig) -> Collection:
         got = "a file" if root.exists() else "no such folder"
         raise AnnotationError(root, None, got, f"the folder of a collection of kind {config.kind}")
     more = [each for each in (config.track, config.listing) if each is not None]
-    found: Annotations = reader.read(root, split, *more)
+    found: Annotations = _in_space(reader.read(root, split, *more), config.expressions)
 
     def open_images() -> LabelledImages:
         paths, absent = find_images(root, reader.IMAGE_ROOTS, found.images)
@@ -133,6 +134,14 @@ def read_collection(config: LabelledConfig) -> Collection:
         folder = Path(os.path.expanduser(config.sound.folder))
         sounds = partial(FileSounds, folder, _refuse_stills(found), config.sound)
     return Collection(config.kind, split, found, open_images, sounds)
+
+
+def _in_space(known: Annotations, expressions: str | None) -> Annotations:
+    """The labels in another space of expressions."""
+    if expressions is None:
+        return known
+    targets = known.targets.to(expression_space(expressions), known.targets.action_unit_space)
+    return replace(known, targets=targets)
 
 
 def _refuse_stills(known: Annotations) -> Sequence[str]:

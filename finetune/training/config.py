@@ -113,6 +113,7 @@ class HeldOutConfig:
             root=self.root if self.kind else data.root,
             split=self.split,
             track=self.track if self.kind else data.track,
+            expressions=data.expressions,
             sound=self.sound if self.kind else data.sound,
             synthetic=replace(data.synthetic, **drawn),
         )

@@ -161,6 +161,7 @@ def _labelled(data: TrainDataConfig, split: str | None) -> LabelledConfig:
         root=data.root,
         split=split,
         track=data.track,
+        expressions=data.expressions,
         sound=data.sound,
         synthetic=data.synthetic,
     )

@@ -236,3 +236,18 @@ def test_kinds_are_called_as_their_modules():
         f"finetune.data.{name}" for name in KINDS
     }
     assert opening.LabelledConfig().kind in KINDS
+
+
+def test_labels_can_be_taken_into_another_space():
+    drawn = SyntheticConfig(count=200, size=32, subjects=20)
+    whole = read_collection(LabelledConfig(synthetic=drawn)).annotations.targets
+    six = read_collection(LabelledConfig(synthetic=drawn, expressions="lsd_6")).annotations.targets
+    assert six.expression_space.name == "lsd_6"
+    for row in range(200):
+        name = whole.expression_space.classes[whole.expression[row]]
+        known = bool(whole.expression_valid[row]) and name not in ("Neutral", "Other")
+        assert six.expression_valid[row] == known
+        if known:
+            assert six.expression_space.classes[six.expression[row]] == name
+    with pytest.raises(ValueError, match="lsd_7"):
+        LabelledConfig(expressions="lsd_7")
