@@ -5,8 +5,9 @@ Shapes: B batch, A action units, K expressions, N patches, W views.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -94,23 +95,23 @@ class LabelledBatch:
     epoch: int
     bad: list[tuple[str, str]]
 
-    def pin_memory(self) -> LabelledBatch:
+    def pin_memory(self) -> Self:
         """Called by the data loader, so that copies to a GPU overlap with its work."""
-        return replace(
-            self,
-            images=self.images.pin_memory(),
-            labels=self.labels.pin_memory(),
-            noise=None if self.noise is None else self.noise.pin_memory(),
+        return self._each(lambda part: part.pin_memory())
+
+    def to(self, device: torch.device) -> Self:
+        """The batch on a device."""
+        return self._each(
+            lambda part: (
+                part.to(device, non_blocking=True) if isinstance(part, Tensor) else part.to(device)
+            )
         )
 
-    def to(self, device: torch.device) -> LabelledBatch:
-        """The batch on a device."""
-        return replace(
-            self,
-            images=self.images.to(device, non_blocking=True),
-            labels=self.labels.to(device),
-            noise=None if self.noise is None else self.noise.to(device, non_blocking=True),
-        )
+    def _each(self, move: Callable[[Any], Any]) -> Self:
+        """With every tensor of it, and its labels, moved."""
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {n: move(p) for n, p in parts.items() if isinstance(p, Tensor | LabelTensors)}
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True)

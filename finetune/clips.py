@@ -67,28 +67,6 @@ class ClipBatch(LabelledBatch):
     sound: Tensor | None = None
     heard: Tensor | None = None
 
-    def pin_memory(self) -> ClipBatch:
-        """Called by the data loader, so that copies to a GPU overlap with its work."""
-        return replace(
-            self,
-            images=self.images.pin_memory(),
-            labels=self.labels.pin_memory(),
-            present=self.present.pin_memory(),
-            sound=None if self.sound is None else self.sound.pin_memory(),
-            heard=None if self.heard is None else self.heard.pin_memory(),
-        )
-
-    def to(self, device: torch.device) -> ClipBatch:
-        """The batch on a device."""
-        return replace(
-            self,
-            images=self.images.to(device, non_blocking=True),
-            labels=self.labels.to(device),
-            present=self.present.to(device, non_blocking=True),
-            sound=None if self.sound is None else self.sound.to(device, non_blocking=True),
-            heard=None if self.heard is None else self.heard.to(device, non_blocking=True),
-        )
-
 
 @dataclass(frozen=True)
 class Clip:

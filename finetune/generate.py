@@ -26,6 +26,7 @@ from pretrain.engine.config import parse_config
 from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.pictures import image_grid, pictures_of
 from pretrain.engine.runtime import Runtime
+from pretrain.engine.tracking import say
 from pretrain.errors import UserError, exit_code
 from pretrain.files import WriteError, make_folder, write_bytes, write_text
 
@@ -33,6 +34,9 @@ PROGRAM = "python -m finetune.generate"
 
 #: Images of the sheet.
 _SHOWN = 64
+
+#: Mean spread of drawn pixels, of 255, from which on it is not worth a warning; a choice of ours.
+_COLLAPSED = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,10 +152,15 @@ def draw(
         yield first, as_images(drawn).cpu()
 
 
-def draw_examples(model: GAN, count: int, device: torch.device) -> Tensor:
-    """The same noise at any time, every expression in turn: [count, 3, S, S] uint8."""
+def draw_sheet(model: GAN, count: int, file: Path) -> None:
+    """Draws the same noise at any time, every expression in turn, and says if all look alike."""
     config = GenerateConfig(model="-", out="-", count=count, batch_size=count)
-    return next(draw(model, config, _told(config, model), device))[1]
+    training, device = model.training, next(model.parameters()).device
+    _, faces = next(draw(model.eval(), config, _told(config, model), device))
+    model.train(training)
+    image_grid({"": pictures_of(faces)}, file, groups=8)
+    if (spread := faces.float().std(0).mean().item()) < _COLLAPSED:
+        say(f"the generator draws nearly the same for any noise (spread {spread:.1f} of 255)")
 
 
 def _told(config: GenerateConfig, model: GAN) -> LabelTensors:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from finetune.data.config import LabelledConfig
 from finetune.data.images import LabelledImages
 from finetune.data.opening import read_collection
-from finetune.generating.quality import Floats, Quality, nearest, quality
+from finetune.generating.quality import Floats, Quality, memorised, nearest, quality
 from finetune.predicting.batches import batches
 from pretrain.data.images import Pixels
 from pretrain.data.sources import Selection
@@ -133,7 +133,7 @@ def compare(config: QualityConfig) -> Compared:
     half = len(there) // 2
     one, other = there[order[:half]], there[order[half : 2 * half]]
     found = Compared(
-        quality(one, made), quality(one, other), _memorised(made, there), (len(made), half)
+        quality(one, made), quality(one, other), memorised(made, there), (len(made), half)
     )
     if config.sheet is not None:
         like = nearest(made[:_SHOWN], there)
@@ -179,17 +179,6 @@ def _features(
             kept += rows[first + good].tolist()
             bar.update(min(_BATCH, count - first))
     return np.concatenate(parts), kept
-
-
-def _memorised(made: Floats, there: Floats) -> float:
-    """Share of drawn images that are nearer to a real one than its own nearest neighbour is."""
-    squares = (there**2).sum(1)
-    among = squares[:, None] + squares[None] - 2 * there @ there.T
-    np.fill_diagonal(among, np.inf)
-    apart = among.min(1)
-    like = nearest(made, there)
-    distance = ((made - there[like]) ** 2).sum(1)
-    return float((distance < apart[like]).mean())
 
 
 def _shown(images: LabelledImages, row: int, frozen: FrozenEncoder) -> Pixels:

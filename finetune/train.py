@@ -20,7 +20,7 @@ from finetune.clips import LabelledClips
 from finetune.data.config import SYNTHETIC
 from finetune.data.images import LabelledImages
 from finetune.data.sound.sounds import Sounds
-from finetune.generate import draw_examples
+from finetune.generate import draw_sheet
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
 from finetune.methods.cnn import DAN, TimmCNN
@@ -31,7 +31,7 @@ from finetune.methods.method import Built, Method
 from finetune.methods.multitask import AVCNNRNN, CNNRNN, MultiTask
 from finetune.models import gan
 from finetune.models.affect import AffectModel
-from finetune.models.layer_decay import layer_decay_groups
+from finetune.models.layer_decay import layer_decay_groups, scaled_groups
 from finetune.objectives.cotraining import CoTraining
 from finetune.objectives.objective import Losses, TrainedModel
 from finetune.report import ReportConfig, report
@@ -60,16 +60,12 @@ from finetune.training.selection import Evaluations
 from pretrain.engine.config import defining_fields, operational
 from pretrain.engine.loop import LoopConfig
 from pretrain.engine.optim import build_optimizer
-from pretrain.engine.pictures import image_grid, pictures_of
 from pretrain.engine.runtime import Runtime
 from pretrain.engine.signals import StopSignal
 from pretrain.engine.tracking import say
 from pretrain.errors import UserError
 from pretrain.files import write_text
 from pretrain.run import Look, Run, RunConfig, train
-
-#: Mean spread of drawn pixels below which the generator has collapsed; photographs' is above 40.
-_COLLAPSED = 8.0
 
 #: Systems that ``method.class_path`` may name.
 METHODS: Sequence[type[Method]] = (EMMA, DAN, TimmCNN, CoTEX, MultiTask, CNNRNN, AVCNNRNN, GAN)
@@ -244,31 +240,19 @@ class Finetuning(Run[FinetuneConfig]):
     def build_optimizer(self) -> torch.optim.AdamW:
         """Layers of a ViT at falling rates; what the losses learn at the heads' rate."""
         optim, inner = self.config.optim, self.model.model
-        if not hasattr(inner, "group_matcher"):
-            return build_optimizer(self.model, optim, self._scaled_groups(inner))
-        groups = layer_decay_groups(
-            inner, layer_decay=optim.layer_decay, weight_decay=optim.weight_decay
-        )
+        if hasattr(inner, "group_matcher"):
+            groups = layer_decay_groups(
+                inner, layer_decay=optim.layer_decay, weight_decay=optim.weight_decay
+            )
+        elif scales := inner.lr_scales():
+            groups = scaled_groups(inner, scales, weight_decay=optim.weight_decay)
+        else:
+            return build_optimizer(self.model, optim)
         placed = {parameter for group in groups for parameter in group["params"]}
         beside = [p for p in self.model.parameters() if p.requires_grad and p not in placed]
         if beside:
             groups.append({"params": beside, "weight_decay": 0.0})
         return build_optimizer(self.model, optim, groups)
-
-    def _scaled_groups(self, inner: AffectModel) -> list[dict[str, Any]] | None:
-        """Parameter groups of a model whose parts learn at rates of their own."""
-        if not isinstance(inner, gan.GAN):
-            return None
-        groups = []
-        for prefix, scale in inner.lr_scales().items():
-            part = [
-                p for n, p in inner.named_parameters() if n.startswith(prefix) and p.requires_grad
-            ]
-            for matrices in (True, False):
-                some = [p for p in part if (p.ndim > 1) == matrices]
-                decay = self.config.optim.weight_decay if matrices else 0.0
-                groups.append({"params": some, "weight_decay": decay, "lr_scale": scale})
-        return groups
 
     def objective(self) -> Losses:
         """See :class:`Run`."""
@@ -343,17 +327,6 @@ class Finetuning(Run[FinetuneConfig]):
                 f" {expected}"
             )
         return None if opened is None else opened()
-
-    def _draw_faces(self, model: gan.GAN) -> None:
-        """What the generator makes of the same noise and labels: ``pictures/drawn-STEP.png``."""
-        count, step = self.config.pictures, self.loop.progress.step
-        training = model.training
-        faces = draw_examples(model.eval(), count, self.runtime.device)
-        model.train(training)
-        grid = {"": pictures_of(faces)}
-        image_grid(grid, self.folder / "pictures" / f"drawn-{step:08}.png", groups=8)
-        if (spread := faces.float().std(0).mean().item()) < _COLLAPSED:
-            say(f"the generator draws nearly the same for any noise (spread {spread:.1f} of 255)")
 
     def _one_list_of_videos(self) -> LabelledImages:
         training = self.rows.training
@@ -485,8 +458,9 @@ class Finetuning(Run[FinetuneConfig]):
         print(text(scores, f"{table} on {data.kind} {split}"))
 
     def _draw(self) -> None:
-        if isinstance(self.model.model, gan.GAN):
-            self._draw_faces(self.model.model)
+        if isinstance(inner := self.model.model, gan.GAN):
+            file = f"drawn-{self.loop.progress.step:08}.png"
+            draw_sheet(inner, self.config.pictures, self.folder / "pictures" / file)
         drawn = " (drawn faces)" if self.config.data.kind == SYNTHETIC else ""
         self.draw_curves(f"{type(self.config.method).__name__}{drawn}")
 

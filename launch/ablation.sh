@@ -6,12 +6,8 @@ set -euo pipefail
 source "$(dirname "$0")/environment.sh" ""
 source launch/rows.sh
 
-out=${1:?a folder for the runs}
-[[ $out != *[[:space:]]* ]] || { echo "error: '$out', expected a folder without spaces" >&2; exit 2; }
-seeds=${2:-3}
-shift $(($# < 2 ? $# : 2))
+read_arguments "$@"
 encoder=$out/encoder/encoder non_faces=$out/non_faces/encoder cnn=$out/cnn
-export OMP_NUM_THREADS=1
 
 face="--method.encoder=$encoder" with_cnn="--method.cnn=$cnn"
 # From scratch: its own learning rate and layer decay, chosen on people who are not scored.
@@ -75,7 +71,7 @@ rows+=(
     [cotex_teacher_0.1_unlabelled]="$views --method.views.shared=true --method.cotraining.teacher=true \
         --optim.ema_decay=0.98 $others --training.epochs=29"
 )
-choose_rows "$@"
+choose_rows
 
 stage_one() { # FOLDER OPTIONS
     python pretrain/main.py --config configs/finetune/ablation_pretrain.yaml --resume auto \
@@ -92,4 +88,4 @@ config_of() { # ROW
         echo rows configs/finetune/ablation.yaml
     fi
 }
-run_rows "$out" "$seeds" config_of
+run_rows config_of

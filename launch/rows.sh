@@ -1,14 +1,25 @@
 # Sourced by scripts that compare systems: runs rows of options with several seeds, then tabulates.
 #
+#   read_arguments OUT [SEEDS] [ROW ...]        sets out, seeds (3) and asked
 #   declare -A rows=([NAME]="OPTIONS" ...)      options of finetune/main.py
-#   choose_rows [ROW ...]                       those that are wanted; none: all
-#   run_rows OUT SEEDS CONFIG_OF                CONFIG_OF ROW prints "KIND CONFIG"
+#   choose_rows                                 those that are asked for; none: all
+#   run_rows CONFIG_OF                          CONFIG_OF ROW prints "KIND CONFIG"
 #
 # A row lands in OUT/KIND/ROW/seed-N; a second run goes on where the first was stopped. JOBS=4 runs
 # four at a time. One table a kind: OUT/KIND.md.
 
+read_arguments() {
+    out=${1:?a folder for the runs} seeds=${2:-3} asked=("${@:3}")
+    [[ $out != *[[:space:]]* ]] || { echo "error: '$out', expected a folder without spaces" >&2; exit 2; }
+    [[ $seeds =~ ^[1-9][0-9]*$ && ${JOBS:-1} =~ ^[1-9][0-9]*$ ]] || {
+        echo "error: SEEDS '$seeds', JOBS '${JOBS:-1}', expected numbers from 1 on" >&2
+        exit 2
+    }
+    export OMP_NUM_THREADS=1
+}
+
 choose_rows() {
-    wanted=("$@")
+    wanted=("${asked[@]}")
     [[ ${#wanted[@]} -gt 0 ]] || mapfile -t wanted < <(printf '%s\n' "${!rows[@]}" | sort)
     local row
     for row in "${wanted[@]}"; do
@@ -26,11 +37,7 @@ _run_row() { # OUT ROW SEED KIND CONFIG
 }
 
 run_rows() {
-    local out=$1 seeds=$2 config_of=$3 failed=0 seed row kind config started=() job
-    [[ $seeds =~ ^[1-9][0-9]*$ && ${JOBS:-1} =~ ^[1-9][0-9]*$ ]] || {
-        echo "error: SEEDS '$seeds', JOBS '${JOBS:-1}', expected numbers from 1 on" >&2
-        exit 2
-    }
+    local config_of=$1 failed=0 seed row kind config started=() job
     mkdir -p "$out"
     declare -A kinds=()
     for seed in $(seq 0 $((seeds - 1))); do

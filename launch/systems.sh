@@ -6,11 +6,7 @@ set -euo pipefail
 source "$(dirname "$0")/environment.sh" ""
 source launch/rows.sh
 
-out=${1:?a folder for the runs}
-[[ $out != *[[:space:]]* ]] || { echo "error: '$out', expected a folder without spaces" >&2; exit 2; }
-seeds=${2:-3}
-shift $(($# < 2 ? $# : 2))
-export OMP_NUM_THREADS=1
+read_arguments "$@"
 
 large="--method.network.image_size=64"
 arcface="--method.network.expression_head=cosine --method.margin.angle=0.5 --method.margin.warmup_epochs=2"
@@ -59,7 +55,7 @@ listening="$voices --method=AVCNNRNN --data.sound.folder=drawn"
 rows[voices_unheard]="$voices --method=CNNRNN $clips"
 rows[voices_heard]="$listening $clips"
 rows[voices_of_others]="$listening --data.sound.shuffled=true $clips"
-choose_rows "$@"
+choose_rows
 
 config_of() { # ROW
     case $1 in
@@ -71,4 +67,4 @@ config_of() { # ROW
     *) echo systems configs/finetune/systems.yaml ;;
     esac
 }
-run_rows "$out" "$seeds" config_of
+run_rows config_of

@@ -55,6 +55,15 @@ def nearest(images: Floats, others: Floats) -> NDArray[np.int64]:
     return np.asarray(_distances(images, others).argmin(1))
 
 
+def memorised(drawn: Floats, real: Floats) -> float:
+    """Share of drawn images that are nearer to a real one than any other real one is to that."""
+    among = _distances(real, real)
+    np.fill_diagonal(among, np.inf)
+    apart, distances = among.min(1), _distances(drawn, real)
+    like = distances.argmin(1)
+    return float((distances[np.arange(len(drawn)), like] < apart[like]).mean())
+
+
 def _share_inside(images: Floats, others: Floats) -> float:
     """Share of the images that lie in the surroundings of some other one."""
     among = _distances(others, others)

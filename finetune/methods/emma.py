@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from finetune.label_weights import action_unit_weights, expression_weights
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
 from finetune.methods.cotex import check_masks
-from finetune.methods.method import Built, Method
+from finetune.methods.method import Built, Method, label_weights
 from finetune.methods.pretrained import open_cnn, open_encoder, seen_by_encoder
 from finetune.models.affect import AffectModel
 from finetune.models.cnn import CNNConfig
@@ -66,11 +65,7 @@ class EMMA(Method):
     @property
     def labels(self) -> LabelSpaces:
         """See :class:`Method`."""
-        return LabelSpaces(
-            expressions=self.model.expression_space,
-            action_units=self.model.action_unit_space,
-            valence_arousal=True,
-        )
+        return self.model.labels
 
     @property
     def image_size(self) -> int:
@@ -85,8 +80,7 @@ class EMMA(Method):
     @property
     def trained_tasks(self) -> tuple[str, ...]:
         """See :class:`Method`."""
-        tasks = ("valence_arousal", "expression", "action_units")
-        return tuple(task for task in tasks if getattr(self.losses, task))
+        return self.losses.trained_tasks
 
     @property
     def can_freeze(self) -> bool:
@@ -136,16 +130,8 @@ class EMMA(Method):
 
     def objective(self, model: AffectModel, targets: Targets) -> tuple[Supervised, ModelNotes]:
         """See :class:`Method`."""
-        losses = self.losses
-        classes = expression_weights(
-            targets, losses.expression_weights if losses.expression else "none"
-        )
-        units = action_unit_weights(
-            targets, losses.action_unit_weights if losses.action_units else "none"
-        )
-        notes = ModelNotes(
-            expression_weights=classes, action_unit_weights=units, tasks=self.trained_tasks
-        )
+        losses, notes = self.losses, label_weights(targets, self.losses)
+        classes, units = notes.expression_weights, notes.action_unit_weights
         if self.views:
             return CoTraining(model, self.cotraining, losses, classes, units), notes
         return Supervised(model, losses, classes, units), notes

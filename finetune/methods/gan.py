@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from finetune.label_weights import action_unit_weights, expression_weights
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
-from finetune.methods.method import Built, Method
+from finetune.methods.method import Built, Method, label_weights
 from finetune.models import gan
 from finetune.models.affect import AffectModel
 from finetune.models.label_spaces import LabelSpaces
 from finetune.objectives.adversarial import Adversarial, AdversarialConfig
 from finetune.objectives.supervised import LossConfig
-
-_TASKS = ("valence_arousal", "expression", "action_units")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +42,7 @@ class GAN(Method):
     @property
     def trained_tasks(self) -> tuple[str, ...]:
         """See :class:`Method`."""
-        return tuple(task for task in _TASKS if getattr(self.losses, task))
+        return self.losses.trained_tasks
 
     @property
     def takes_unlabelled(self) -> bool:
@@ -59,14 +56,6 @@ class GAN(Method):
     def objective(self, model: AffectModel, targets: Targets) -> tuple[Adversarial, ModelNotes]:
         """See :class:`Method`."""
         assert isinstance(model, gan.GAN)
-        losses = self.losses
-        classes = expression_weights(
-            targets, losses.expression_weights if losses.expression else "none"
-        )
-        units = action_unit_weights(
-            targets, losses.action_unit_weights if losses.action_units else "none"
-        )
-        notes = ModelNotes(
-            expression_weights=classes, action_unit_weights=units, tasks=self.trained_tasks
-        )
+        losses, notes = self.losses, label_weights(targets, self.losses)
+        classes, units = notes.expression_weights, notes.action_unit_weights
         return Adversarial(model, self.adversarial, losses, classes, units), notes

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from finetune.clips import ClipConfig
+from finetune.label_weights import action_unit_weights, expression_weights
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
 from finetune.models.affect import AffectModel
 from finetune.models.label_spaces import LabelSpaces
 from finetune.objectives.objective import TrainedModel
+from finetune.objectives.supervised import LossConfig
 from pretrain.engine.config import Choice
 
 
@@ -28,6 +30,27 @@ class Built:
     remarks: tuple[str, ...] = ()
     seen: tuple[str, ...] | None = ()
     groups: tuple[str, ...] | None = ()
+
+
+def label_weights(targets: Targets, losses: LossConfig) -> ModelNotes:
+    """What the rare counts more in the losses of all tasks, as it is noted of a model.
+
+    Args:
+        targets: the training labels, in the model's spaces.
+        losses: how they are weighed; a task that is left out has no weights.
+
+    Raises:
+        WeightError: labels that give no weight.
+    """
+    return ModelNotes(
+        expression_weights=expression_weights(
+            targets, losses.expression_weights if losses.expression else "none"
+        ),
+        action_unit_weights=action_unit_weights(
+            targets, losses.action_unit_weights if losses.action_units else "none"
+        ),
+        tasks=losses.trained_tasks,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

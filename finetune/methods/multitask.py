@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from finetune.clips import ClipConfig
-from finetune.label_weights import action_unit_weights, expression_weights
 from finetune.labels import Targets
 from finetune.load import load_model
 from finetune.loading.notes import ModelNotes
-from finetune.methods.method import Built, Method
+from finetune.methods.method import Built, Method, label_weights
 from finetune.methods.pretrained import seen_by_encoder
 from finetune.models.affect import AffectModel, SequenceModel
 from finetune.models.audio_visual import AVCNNRNNConfig
@@ -26,8 +25,6 @@ from pretrain.errors import UserError
 from pretrain.load import load_encoder, place_tensors
 
 _HEADS = ("expressions", "action_units", "valence_arousal")
-
-_TASKS = ("valence_arousal", "expression", "action_units")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +87,7 @@ class Recogniser(Method):
     @property
     def trained_tasks(self) -> tuple[str, ...]:
         """See :class:`Method`."""
-        return tuple(task for task in _TASKS if getattr(self.losses, task))
+        return self.losses.trained_tasks
 
     def build(self) -> Built:
         """See :class:`Method`."""
@@ -135,16 +132,8 @@ class Recogniser(Method):
 
     def objective(self, model: AffectModel, targets: Targets) -> tuple[Recognition, ModelNotes]:
         """See :class:`Method`."""
-        losses = self.losses
-        classes = expression_weights(
-            targets, losses.expression_weights if losses.expression else "none"
-        )
-        units = action_unit_weights(
-            targets, losses.action_unit_weights if losses.action_units else "none"
-        )
-        notes = ModelNotes(
-            expression_weights=classes, action_unit_weights=units, tasks=self.trained_tasks
-        )
+        losses, notes = self.losses, label_weights(targets, self.losses)
+        classes, units = notes.expression_weights, notes.action_unit_weights
         cosine = self.network.expression_head == "cosine"
         trained = Recognition(
             model,
@@ -182,15 +171,12 @@ class MultiTask(Recogniser):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CNNRNN(Recogniser):
-    """A trunk on every frame and a recurrent network over frames, trained on clips of videos.
+class OnVideos(Recogniser):
+    """A trunk on every frame, and a memory over frames: trained on clips of videos.
 
     A sample is a clip: training.global_batch_size counts clips.
 
     Attributes:
-        encoder: weights of a trunk vit_tiny to vit_huge, see MultiTask.
-        init_from: a trained recogniser of the same trunk to start from, with or without memory; of
-            one without, the trunk is taken.
         network: the trunk, its memory and its heads.
         clip_frames: frames of a training clip.
     """
@@ -203,11 +189,25 @@ class CNNRNN(Recogniser):
         super().__post_init__()
         if self.clip_frames < 2:
             raise ValueError(f"clip_frames {self.clip_frames}, expected at least 2")
+        _ = self.clips
 
     @property
     def clips(self) -> ClipConfig:
         """See :class:`Method`."""
         return ClipConfig(frames=self.clip_frames, frame_step=self.network.frame_step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CNNRNN(OnVideos):
+    """A trunk on every frame and a recurrent network over frames, trained on clips of videos.
+
+    Attributes:
+        init_from: a trained recogniser of the same trunk to start from, with or without memory; of
+            one without, the trunk is taken.
+        network: the trunk, its memory and its heads.
+    """
+
+    network: CNNRNNConfig = field(default_factory=CNNRNNConfig)
 
     @property
     def can_freeze(self) -> bool:
@@ -216,38 +216,24 @@ class CNNRNN(Recogniser):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AVCNNRNN(Recogniser):
+class AVCNNRNN(OnVideos):
     """CNNRNN that listens: --data.sound.folder holds the sounds of the videos.
 
-    A sample is a clip: training.global_batch_size counts clips.
-
     Attributes:
-        encoder: weights of a trunk vit_tiny to vit_huge, see MultiTask.
         init_from: a trained recogniser of the same trunk to start from; of one that does not
             listen, the trunk is taken.
         network: the trunk, the sound's network, their memory and its heads.
-        clip_frames: frames of a training clip.
         silence: share of the training clips whose sound is left out, so that the face alone can
             answer as well.
     """
 
     network: AVCNNRNNConfig = field(default_factory=AVCNNRNNConfig)
-    clip_frames: int = 80
     silence: float = 0.25
-
-    def __post_init__(self) -> None:
-        """Refuses what any recogniser does, clips of nothing and nothing but silence."""
-        super().__post_init__()
-        if self.clip_frames < 2:
-            raise ValueError(f"clip_frames {self.clip_frames}, expected at least 2")
-        _ = self.clips
 
     @property
     def clips(self) -> ClipConfig:
         """See :class:`Method`."""
-        return ClipConfig(
-            frames=self.clip_frames, frame_step=self.network.frame_step, silence=self.silence
-        )
+        return replace(super().clips, silence=self.silence)
 
     @property
     def listens(self) -> bool:

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from finetune.labels import Predictions
+from finetune.labels import (
+    ActionUnitSpace,
+    ExpressionSpace,
+    Predictions,
+    action_unit_space,
+    expression_space,
+)
 from finetune.models.label_spaces import LabelSpaces
 from pretrain.models.vit import SIZES, ViT, ViTShape
 
@@ -64,6 +70,10 @@ class AffectModel(nn.Module):
         """
         raise NotImplementedError
 
+    def lr_scales(self) -> Mapping[str, float]:
+        """Factors on the learning rate by the beginnings of parameters' names; empty: none."""
+        return {}
+
     def answer_views(self, images: Tensor, visible: Sequence[Tensor | None]) -> list[Predictions]:
         """What each view answers, for models that are trained on masked views.
 
@@ -84,6 +94,44 @@ class AffectModel(nn.Module):
     def answer(self, seen: Mapping[str, Tensor]) -> Predictions:
         """Answers from what its frozen parts have seen, where a model has such parts."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllTasksConfig(ModelConfig):
+    """A model that answers all tasks.
+
+    Attributes:
+        expressions: the space of the expression logits: a name, or expressions with commas.
+        action_units: the space of the AU logits: a name, or AUs with commas.
+    """
+
+    expressions: str = "aff_wild2_8"
+    action_units: str = "aff_wild2_12"
+
+    def __post_init__(self) -> None:
+        """Refuses unknown spaces."""
+        super().__post_init__()
+        expression_space(self.expressions)
+        action_unit_space(self.action_units)
+
+    @property
+    def expression_space(self) -> ExpressionSpace:
+        """Columns of the expression logits."""
+        return expression_space(self.expressions)
+
+    @property
+    def action_unit_space(self) -> ActionUnitSpace:
+        """Columns of the AU logits."""
+        return action_unit_space(self.action_units)
+
+    @property
+    def labels(self) -> LabelSpaces:
+        """What the model answers."""
+        return LabelSpaces(
+            expressions=self.expression_space,
+            action_units=self.action_unit_space,
+            valence_arousal=True,
+        )
 
 
 class SequenceModel(AffectModel):

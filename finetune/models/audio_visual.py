@@ -19,7 +19,7 @@ from finetune.models.cnn_rnn import CNNRNN, CNNRNNConfig
 #: Widths of the sound's convolutions; each is followed by a pooling that halves the patch.
 _WIDTHS = (32, 64, 128, 128)
 
-#: Mean and spread of log-mel powers of speech, roughly: patches come about standardised.
+#: Patches come about standardised: near the mean and spread of drawn voices' log-mel powers.
 _MEAN, _SPREAD = -11.0, 3.0
 
 

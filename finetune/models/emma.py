@@ -15,17 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from finetune.labels import (
-    ActionUnitSpace,
-    ExpressionSpace,
     Predictions,
-    action_unit_space,
-    expression_space,
 )
-from finetune.models.affect import AffectModel, ViTConfig
+from finetune.models.affect import AffectModel, AllTasksConfig, ViTConfig
 from finetune.models.cnn import CNNConfig
 from finetune.models.dan import DANConfig
 from finetune.models.heads import hidden_of_equal_parameters, two_layers
-from finetune.models.label_spaces import LabelSpaces
 from finetune.models.layer_decay import layers_of_encoder
 
 #: What the head of valence and arousal reads, in this order, by ``va_input``.
@@ -41,12 +36,10 @@ _VA_OUTPUTS = ("raw", "tanh")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EMMAOptions(ViTConfig):
+class EMMAOptions(AllTasksConfig, ViTConfig):
     """EMMA without its CNN, and the simpler models that it is compared with.
 
     Attributes:
-        expressions: the space of the expression logits: a name, or expressions with commas.
-        action_units: the space of the AU logits: a name, or AUs with commas.
         hidden: hidden width of the head of expressions and AUs.
         va_input: what valence and arousal are told from: scores (the CNN's where there is one, of
             the expressions and of the AUs), features (the encoder's class token), cnn_scores,
@@ -61,8 +54,6 @@ class EMMAOptions(ViTConfig):
             va_input scores.
     """
 
-    expressions: str = "aff_wild2_8"
-    action_units: str = "aff_wild2_12"
     hidden: int = 512
     va_input: str = "scores"
     va_hidden: int = 256
@@ -92,18 +83,6 @@ class EMMAOptions(ViTConfig):
             )
         if self.va_parameters is not None and self.va_parameters < 1:
             raise ValueError(f"va_parameters {self.va_parameters}, expected at least 1 or null")
-        expression_space(self.expressions)
-        action_unit_space(self.action_units)
-
-    @property
-    def expression_space(self) -> ExpressionSpace:
-        """Columns of the expression logits."""
-        return expression_space(self.expressions)
-
-    @property
-    def action_unit_space(self) -> ActionUnitSpace:
-        """Columns of the AU logits."""
-        return action_unit_space(self.action_units)
 
     @property
     def reads_cnn(self) -> bool:
@@ -164,10 +143,7 @@ class EMMA(AffectModel):
 
     def __init__(self, config: EMMAConfig) -> None:
         expressions, units = config.expression_space, config.action_unit_space
-        super().__init__(
-            config,
-            LabelSpaces(expressions=expressions, action_units=units, valence_arousal=True),
-        )
+        super().__init__(config, config.labels)
         self._columns = (len(expressions), len(units))
         self._va_parts = config.va_parts
         self._scores, self._va_output = config.scores, config.va_output

@@ -18,15 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from finetune.labels import (
-    ActionUnitSpace,
-    ExpressionSpace,
-    Predictions,
-    action_unit_space,
-    expression_space,
-)
-from finetune.models.affect import AffectModel, ModelConfig
-from finetune.models.label_spaces import LabelSpaces
+from finetune.labels import Predictions
+from finetune.models.affect import AffectModel, AllTasksConfig
 
 #: Sides that can be drawn, and the side that the generator starts from.
 _STARTS = {32: 4, 64: 4, 96: 6}
@@ -38,13 +31,11 @@ _SLOPE = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
-class GANConfig(ModelConfig):
+class GANConfig(AllTasksConfig):
     """A discriminator with its generator.
 
     Attributes:
         image_size: 32, 64 or 96.
-        expressions: the space of the logits: a name, or expressions with commas.
-        action_units: likewise.
         discriminator: residual, with spectral norms, or small: three convolutions of 5x5 with batch
             norms and dropout, as published.
         width: channels of the first stage of both networks.
@@ -55,8 +46,6 @@ class GANConfig(ModelConfig):
     image_size: int = 64
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    expressions: str = "aff_wild2_8"
-    action_units: str = "aff_wild2_12"
     discriminator: str = "residual"
     width: int = 64
     latent: int = 100
@@ -79,27 +68,6 @@ class GANConfig(ModelConfig):
         for name in ("width", "latent"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}, expected at least 1")
-        expression_space(self.expressions)
-        action_unit_space(self.action_units)
-
-    @property
-    def expression_space(self) -> ExpressionSpace:
-        """Columns of the expression logits."""
-        return expression_space(self.expressions)
-
-    @property
-    def action_unit_space(self) -> ActionUnitSpace:
-        """Columns of the AU logits."""
-        return action_unit_space(self.action_units)
-
-    @property
-    def labels(self) -> LabelSpaces:
-        """What the discriminator answers."""
-        return LabelSpaces(
-            expressions=self.expression_space,
-            action_units=self.action_unit_space,
-            valence_arousal=True,
-        )
 
     @property
     def condition_width(self) -> int:
@@ -134,10 +102,7 @@ class GAN(AffectModel):
         return self.discriminator(as_drawn(images))[2]  # type: ignore[no-any-return]
 
     def lr_scales(self) -> dict[str, float]:
-        """Factors on the learning rate by the beginning of parameters' names.
-
-        The generator learns twice as fast as the discriminator, as published.
-        """
+        """See :class:`AffectModel`: the generator learns twice as fast, as published."""
         return {"discriminator.": 1.0, "generator.": 2.0}
 
 

@@ -1,7 +1,8 @@
-"""Learning rates that fall with depth: parameter groups for an optimiser."""
+"""Learning rates that differ by layer or part: parameter groups for an optimiser."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from timm.models import group_parameters
@@ -30,6 +31,31 @@ def layer_ids(model: nn.Module) -> dict[str, int]:
     found = group_parameters(model, model.group_matcher(), reverse=True)  # type: ignore[operator]
     trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     return {name: layer for name, layer in found.items() if name in trainable}
+
+
+def scaled_groups(
+    model: nn.Module, scales: Mapping[str, float], *, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Groups of trainable parameters with ``lr_scale`` and ``weight_decay``, part by part.
+
+    Args:
+        model: whose parts learn at rates of their own.
+        scales: factors on the learning rate, by the beginnings of parameters' names.
+        weight_decay: of weight matrices; one-dimensional parameters have none.
+    """
+    return [
+        {
+            "params": [
+                p
+                for name, p in model.named_parameters()
+                if name.startswith(prefix) and p.requires_grad and (p.ndim > 1) == matrices
+            ],
+            "weight_decay": weight_decay if matrices else 0.0,
+            "lr_scale": scale,
+        }
+        for prefix, scale in scales.items()
+        for matrices in (True, False)
+    ]
 
 
 def layer_decay_groups(

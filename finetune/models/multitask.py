@@ -15,23 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from finetune.labels import (
-    ActionUnitSpace,
-    ExpressionSpace,
-    Predictions,
-    action_unit_space,
-    expression_space,
-)
-from finetune.models.affect import AffectModel, ModelConfig
+from finetune.labels import Predictions
+from finetune.models.affect import AffectModel, AllTasksConfig
 from finetune.models.heads import two_layers
-from finetune.models.label_spaces import LabelSpaces
 from finetune.models.trunks.trunk import TRUNKS, build_trunk, known_trunk
 
 _HEADS = ("linear", "cosine")
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultiTaskConfig(ModelConfig):
+class MultiTaskConfig(AllTasksConfig):
     """A trunk with heads for expressions, action units, valence and arousal.
 
     Attributes:
@@ -41,8 +34,6 @@ class MultiTaskConfig(ModelConfig):
         image_size: pixels a side of the square input: 96 is published for vgg_face, 112 for
             sphereface_20 (which looks at the middle 96 columns), ir_50 and ir_se_50, 160 for
             inception_resnet_v1, 48 for plain_cnn.
-        expressions: the space of the logits: a name, or expressions with commas.
-        action_units: likewise.
         task_hidden: width of a hidden layer of each head; 0: heads are linear.
         expression_head: linear, or cosine: cosines of features and classes, times cosine_scale.
         cosine_scale: s of ArcFace, above 0.
@@ -52,8 +43,6 @@ class MultiTaskConfig(ModelConfig):
     image_size: int = 96
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    expressions: str = "aff_wild2_8"
-    action_units: str = "aff_wild2_12"
     task_hidden: int = 0
     expression_head: str = "linear"
     cosine_scale: float = 30.0
@@ -78,27 +67,6 @@ class MultiTaskConfig(ModelConfig):
             )
         if self.cosine_scale <= 0:
             raise ValueError(f"cosine_scale {self.cosine_scale}, expected above 0")
-        expression_space(self.expressions)
-        action_unit_space(self.action_units)
-
-    @property
-    def expression_space(self) -> ExpressionSpace:
-        """Columns of the expression logits."""
-        return expression_space(self.expressions)
-
-    @property
-    def action_unit_space(self) -> ActionUnitSpace:
-        """Columns of the AU logits."""
-        return action_unit_space(self.action_units)
-
-    @property
-    def labels(self) -> LabelSpaces:
-        """What the model answers."""
-        return LabelSpaces(
-            expressions=self.expression_space,
-            action_units=self.action_unit_space,
-            valence_arousal=True,
-        )
 
     def build(self) -> MultiTask:
         """The model, with fresh weights."""

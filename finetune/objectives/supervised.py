@@ -77,6 +77,12 @@ class LossConfig:
                     f"{name} {getattr(self, name)!r}, expected one of {', '.join(known)}"
                 )
 
+    @property
+    def trained_tasks(self) -> tuple[str, ...]:
+        """Names of :class:`~finetune.labels.Predictions`' tasks that count."""
+        names = ("valence_arousal", "expression", "action_units")
+        return tuple(name for name in names if getattr(self, name))
+
     def of_task(self, task: str) -> float:
         """Weight of one of :data:`TASKS`."""
         if task in ("valence", "arousal"):
