@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from finetune.batches import LabelTensors
-from finetune.data.columns import make_targets
-from finetune.labels import LabelError
+from finetune.data import generated
+from finetune.generating.drawing import draw, every_expression, noise, tell
+from finetune.generating.sheets import draw_sheets
+from finetune.labels import LabelError, Targets
 from finetune.load import load_model
-from finetune.models.gan import GAN, as_images
-from finetune.objectives.adversarial import condition_of
+from finetune.models.gan import GAN
 from pretrain.engine.config import parse_config
 from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.pictures import image_grid, pictures_of
 from pretrain.engine.runtime import Runtime
-from pretrain.engine.tracking import say
 from pretrain.errors import UserError, exit_code
 from pretrain.files import WriteError, make_folder, write_bytes, write_text
 
@@ -35,9 +35,6 @@ PROGRAM = "python -m finetune.generate"
 #: Images of the sheet.
 _SHOWN = 64
 
-#: Mean spread of drawn pixels, of 255, from which on it is not worth a warning; a choice of ours.
-_COLLAPSED = 8.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateConfig:
@@ -45,7 +42,8 @@ class GenerateConfig:
 
     Attributes:
         model: a run of method GAN, or its model/.
-        out: folder for images/, train.csv and sheet.png; new, or empty.
+        out: folder for images/, train.csv, generator.json and sheets of samples, of ways between
+            two faces and of one label at a time; new, or empty.
         count: images.
         expression: that all of them shall show; null tells every one of the model's in turn, where
             the generator is conditional.
@@ -104,7 +102,7 @@ def generate(config: GenerateConfig) -> Path:
     out = Path(os.path.expanduser(config.out))
     if out.is_dir() and any(out.iterdir()):
         raise WriteError(f"{out}: holds something, expected a new folder")
-    model, _, _ = load_model(config.model)
+    model, _, report = load_model(config.model)
     if not isinstance(model, GAN):
         raise UserError(f"{config.model}: a {type(model).__name__}, expected a GAN")
     if config.told and not model.conditional:
@@ -116,110 +114,74 @@ def generate(config: GenerateConfig) -> Path:
     runtime = Runtime(config.runtime)
     model.to(runtime.device).eval()
     make_folder(str(out / "images"))
-    shown = list[Tensor]()
+    drawn, shown = 0, list[Tensor]()
     with tqdm(total=config.count, unit="image", disable=None, leave=False) as bar:
-        for first, images in draw(model, config, told, runtime.device):
+        given = noise(model, config.count, config.seed)
+        for images in draw(model, given, told, config.batch_size):
             for place, picture in enumerate(pictures_of(images)):
                 content = io.BytesIO()
                 Image.fromarray(picture).save(content, "PNG")
-                write_bytes(out / "images" / f"{first + place:06}.png", content.getvalue())
-            shown.append(images[: max(0, _SHOWN - first)])
+                write_bytes(out / "images" / f"{drawn + place:06}.png", content.getvalue())
+            shown.append(images[: max(0, _SHOWN - drawn)])
+            drawn += len(images)
             bar.update(len(images))
-    image_grid({"": pictures_of(torch.cat(shown)[:_SHOWN])}, out / "sheet.png", groups=8)
+    image_grid({"": pictures_of(torch.cat(shown))}, out / "sheet.png", groups=8)
+    draw_sheets(model, report.notes.tasks, out)
+    origin = generated.Origin(report.notes.trained_on, report.notes.training_groups)
+    known = generated.describe(origin, told.expression_space, told.action_unit_space)
+    write_text(out / generated.FILE, json.dumps(known, indent=1) + "\n")
     manifest = out / "train.csv"
-    write_text(manifest, _manifest(config, model, told))
+    write_text(manifest, _manifest(told))
     return manifest
 
 
-def draw(
-    model: GAN, config: GenerateConfig, told: LabelTensors, device: torch.device
-) -> Iterator[tuple[int, Tensor]]:
-    """Images [B, 3, S, S] uint8 of batches, and the place of their first one.
-
-    An image depends on the seed and its place, not on the batch size (but by rounding).
-    """
-    generator = torch.Generator().manual_seed(config.seed)
-    noise = 2 * torch.rand(config.count, model.latent, generator=generator) - 1
-    classes = len(model.labels.expressions or ())
-    for first in range(0, config.count, config.batch_size):
-        rows = np.arange(first, min(first + config.batch_size, config.count))
-        condition = condition_of(told.rows(rows), classes) if model.conditional else None
-        with torch.inference_mode():
-            drawn = model.generator(
-                noise[first : first + len(rows)].to(device),
-                None if condition is None else condition.to(device),
-            )
-        yield first, as_images(drawn).cpu()
-
-
-def draw_sheet(model: GAN, count: int, file: Path) -> None:
-    """Draws the same noise at any time, every expression in turn, and says if all look alike."""
-    config = GenerateConfig(model="-", out="-", count=count, batch_size=count)
-    training, device = model.training, next(model.parameters()).device
-    _, faces = next(draw(model.eval(), config, _told(config, model), device))
-    model.train(training)
-    image_grid({"": pictures_of(faces)}, file, groups=8)
-    if (spread := faces.float().std(0).mean().item()) < _COLLAPSED:
-        say(f"the generator draws nearly the same for any noise (spread {spread:.1f} of 255)")
-
-
-def _told(config: GenerateConfig, model: GAN) -> LabelTensors:
+def _told(config: GenerateConfig, model: GAN) -> Targets:
     """What the generator is told of each image."""
     n, labels = config.count, model.labels
     assert labels.expressions is not None
     assert labels.action_units is not None
-    space, units = labels.expressions, labels.action_units
-    if unknown := [name for name in config.action_units if name not in units.names]:
-        raise UserError(f"action_units {unknown[0]!r}, expected some of {', '.join(units.names)}")
-    try:
-        chosen = None if config.expression is None else space.index(config.expression)
-    except LabelError as error:
-        raise UserError(f"expression {config.expression!r}, expected {error.expected}") from None
-    everyone = model.conditional and not config.told
-    expression = np.arange(n) % len(space) if chosen is None else np.full(n, chosen)
-    present = np.array([name in config.action_units for name in units.names], np.int64)
-    affect = np.array([config.valence or 0.0, config.arousal or 0.0])
-    targets = make_targets(
+    units = labels.action_units.names
+    if unknown := [name for name in config.action_units if name not in units]:
+        raise UserError(f"action_units {unknown[0]!r}, expected some of {', '.join(units)}")
+    if not config.told:
+        return every_expression(model, n)
+    expression = valence_arousal = action_units = None
+    if config.expression is not None:
+        try:
+            expression = np.full(n, labels.expressions.index(config.expression))
+        except LabelError as error:
+            got = f"expression {config.expression!r}"
+            raise UserError(f"{got}, expected {error.expected}") from None
+    if config.valence is not None:
+        valence_arousal = np.tile(np.array([config.valence, config.arousal], np.float64), (n, 1))
+    if config.action_units:
+        present = np.array([name in config.action_units for name in units], np.int64)
+        action_units = np.tile(present, (n, 1))
+    return tell(
+        model,
         n,
-        valence_arousal=(
-            np.tile(affect, (n, 1)),
-            np.full((n, 2), config.valence is not None),
-        ),
-        expression=(expression, np.full(n, chosen is not None or everyone)),
-        action_units=(
-            np.tile(present, (n, 1)),
-            np.full((n, len(units)), bool(config.action_units)),
-        ),
-        expression_space=space,
-        action_unit_space=units,
+        expression=expression,
+        valence_arousal=valence_arousal,
+        action_units=action_units,
     )
-    return LabelTensors.of(targets)
 
 
-def _manifest(config: GenerateConfig, model: GAN, told: LabelTensors) -> str:
+def _manifest(told: Targets) -> str:
     """The images with what the generator was told: a manifest that can be trained on."""
-    assert model.labels.expressions is not None
-    assert model.labels.action_units is not None
-    names, units = model.labels.expressions.classes, model.labels.action_units.names
+    space, units = told.expression_space, told.action_unit_space.names
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "expression", "valence", "arousal", *units])
-    for row in range(config.count):
-        expression = names[int(told.expression[row])] if told.expression_valid[row] else ""
-        affect = [
-            f"{float(value):g}" if valid else ""
-            for value, valid in zip(
-                told.valence_arousal[row], told.valence_arousal_valid[row], strict=True
-            )
-        ]
-        present = [
-            f"{int(value)}" if valid else ""
-            for value, valid in zip(
-                told.action_units[row], told.action_units_valid[row], strict=True
-            )
-        ]
-        writer.writerow([f"images/{row:06}.png", expression, *affect, *present])
+    for row in range(len(told)):
+        name = space.classes[told.expression[row]] if told.expression_valid[row] else ""
+        affect = _cells(told.valence_arousal[row], told.valence_arousal_valid[row])
+        present = _cells(told.action_units[row], told.action_units_valid[row])
+        writer.writerow([f"images/{row:06}.png", name, *affect, *present])
     return text.getvalue()
+
+
+def _cells(values: NDArray[np.number], valid: NDArray[np.bool_]) -> list[str]:
+    return [f"{v:g}" if given else "" for v, given in zip(values, valid, strict=True)]
 
 
 def _work() -> None:
@@ -227,7 +189,8 @@ def _work() -> None:
     manifest = generate(config)
     print(f"{config.count:,} images  {manifest.parent / 'images'}")
     print(f"manifest  {manifest}")
-    print(f"sheet     {manifest.with_name('sheet.png')}")
+    for sheet in sorted(manifest.parent.glob("*.png")):
+        print(f"sheet     {sheet}")
 
 
 def main() -> int:

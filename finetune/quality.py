@@ -5,45 +5,39 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
-from tqdm import tqdm
 
 from finetune.data.config import LabelledConfig
 from finetune.data.images import LabelledImages
 from finetune.data.opening import read_collection
-from finetune.generating.quality import Floats, Quality, memorised, nearest, quality
-from finetune.predicting.batches import batches
-from pretrain.data.images import Pixels
-from pretrain.data.sources import Selection
+from finetune.generating.features import features, pixels
+from finetune.generating.quality import FEWEST, Quality, memorised, nearest, quality
+from pretrain.data.images import BadImage
 from pretrain.engine.config import parse_config
 from pretrain.engine.launching import RuntimeConfig
-from pretrain.engine.pictures import image_grid
+from pretrain.engine.pictures import image_grid, pictures_of
 from pretrain.engine.runtime import Runtime
 from pretrain.errors import UserError, exit_code
 from pretrain.files import check_out, write_text
-from pretrain.probing.encoders import FrozenEncoder, open_frozen
+from pretrain.probing.encoders import open_frozen
 
 PROGRAM = "python -m finetune.quality"
 
 #: Drawn images that are shown beside the real one that looks most like each.
 _SHOWN = 24
 
-#: Fewer say nothing of distributions.
-_FEWEST = 20
-
-_BATCH = 64
-
 
 @dataclass(frozen=True, kw_only=True)
 class QualityConfig:
     """Compares drawn images with real ones, and real ones with each other, as an encoder sees them.
+
+    Real ones are brought to the size of the drawn ones first: else they would differ by sharpness.
 
     Attributes:
         drawn: folder of images.
@@ -70,8 +64,8 @@ class QualityConfig:
         for name in ("drawn", "encoder"):
             if not getattr(self, name):
                 raise ValueError(f"{name} '', expected one")
-        if self.images < 2 * _FEWEST:
-            raise ValueError(f"images {self.images}, expected at least {2 * _FEWEST}")
+        if self.images < 2 * FEWEST:
+            raise ValueError(f"images {self.images}, expected at least {2 * FEWEST}")
 
 
 @dataclass(frozen=True)
@@ -115,20 +109,18 @@ def compare(config: QualityConfig) -> Compared:
             check_out(Path(os.path.expanduser(place)), [], config.data.folder)
     drawn = read_collection(LabelledConfig(kind="folder", root=config.drawn)).open_images()
     real = read_collection(config.data).open_images()
+    side = _side(drawn)
+    shown = [pixels(images, config.images, side)[0] for images in (drawn, real)]
+    for name, images, least in zip(("drawn", "real"), shown, (FEWEST, 2 * FEWEST), strict=True):
+        if len(images) < least:
+            raise UserError(f"{len(images)} {name} images can be read, expected at least {least}")
     runtime = Runtime(config.runtime)
     try:
         frozen, _ = open_frozen(config.encoder, config.seed)
         frozen.module.to(runtime.device)
-        seen = [_features(frozen, images, config, runtime) for images in (drawn, real)]
+        made, there = (features(frozen, images) for images in shown)
     finally:
         runtime.close()
-    for name, (features, _) in zip(("drawn", "real"), seen, strict=True):
-        if len(features) < _FEWEST * (1 if name == "drawn" else 2):
-            raise UserError(
-                f"{len(features)} {name} images can be read, expected at least"
-                f" {_FEWEST * (1 if name == 'drawn' else 2)}"
-            )
-    (made, made_rows), (there, there_rows) = seen
     order = np.random.default_rng(config.seed).permutation(len(there))
     half = len(there) // 2
     one, other = there[order[:half]], there[order[half : 2 * half]]
@@ -136,12 +128,10 @@ def compare(config: QualityConfig) -> Compared:
         quality(one, made), quality(one, other), memorised(made, there), (len(made), half)
     )
     if config.sheet is not None:
-        like = nearest(made[:_SHOWN], there)
-        pairs = {
-            "drawn": [_shown(drawn, row, frozen) for row in made_rows[:_SHOWN]],
-            "nearest": [_shown(real, there_rows[row], frozen) for row in like.tolist()],
-        }
-        image_grid(pairs, Path(os.path.expanduser(config.sheet)), groups=6)
+        like = torch.from_numpy(nearest(made[:_SHOWN], there))
+        pairs = {"drawn": shown[0][:_SHOWN], "nearest": shown[1][like]}
+        columns = {name: pictures_of(faces) for name, faces in pairs.items()}
+        image_grid(columns, Path(os.path.expanduser(config.sheet)), groups=6)
     if config.out is not None:
         record: dict[str, Any] = {"folder": config.drawn, "encoder": config.encoder}
         record |= asdict(found)
@@ -149,41 +139,12 @@ def compare(config: QualityConfig) -> Compared:
     return found
 
 
-def _features(
-    frozen: FrozenEncoder, images: LabelledImages, config: QualityConfig, runtime: Runtime
-) -> tuple[Floats, list[int]]:
-    """Features [n, F] of evenly spaced images that can be read, and their rows."""
-    n = len(images)
-    count = min(config.images, n)
-    rows = np.array([place * n // count for place in range(count)])
-    some = Selection(images, rows)
-    loaded = batches(
-        some,
-        range(-(-count // _BATCH)),
-        image_size=frozen.image_size,
-        batch_size=_BATCH,
-        workers=0,
-        pin_memory=False,
-        timeout_seconds=600,
-    )
-    parts, kept = list[Floats](), list[int]()
-    bar = tqdm(total=count, unit="image", disable=None, leave=False)
-    with closing(loaded), torch.inference_mode(), bar:
-        for number, batch in enumerate(loaded):
-            first = number * _BATCH
-            good = np.setdiff1d(
-                np.arange(min(_BATCH, count - first)), [row for row, _ in batch.bad]
-            )
-            seen = frozen.read(batch.images.to(runtime.device))
-            parts.append(next(iter(seen.values())).double().cpu().numpy()[good])
-            kept += rows[first + good].tolist()
-            bar.update(min(_BATCH, count - first))
-    return np.concatenate(parts), kept
-
-
-def _shown(images: LabelledImages, row: int, frozen: FrozenEncoder) -> Pixels:
-    picture = Image.fromarray(images.image(row)).resize((frozen.image_size, frozen.image_size))
-    return np.asarray(picture)
+def _side(drawn: LabelledImages) -> int:
+    """The shorter side of the first drawn image that can be read; 1: none can."""
+    for row in range(len(drawn)):
+        with suppress(BadImage):
+            return int(min(drawn.image(row).shape[:2]))
+    return 1
 
 
 def _work() -> None:

@@ -20,7 +20,8 @@ from finetune.clips import LabelledClips
 from finetune.data.config import SYNTHETIC
 from finetune.data.images import LabelledImages
 from finetune.data.sound.sounds import Sounds
-from finetune.generate import draw_sheet
+from finetune.generating.sheets import draw_samples, draw_sheets
+from finetune.generating.watching import Watch, WatchConfig, draw_quality
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
 from finetune.methods.cnn import DAN, TimmCNN
@@ -218,7 +219,7 @@ class Finetuning(Run[FinetuneConfig]):
 
     def build_model(self, fresh: bool) -> TrainedModel:
         """See :class:`Run`."""
-        self.built = self.config.method.build()
+        self.built = self.config.method.build().also_from(self.rows.collection.origin)
         if self.config.frozen_features is not None:
             self._freeze(self.built.model)
         self._refuse_lonely_images(self.built.model)
@@ -288,6 +289,10 @@ class Finetuning(Run[FinetuneConfig]):
         if self.config.frozen_features is None:
             self.draw_samples(max(1, round(self.config.pictures / self.dataset.images_per_sample)))
         self.evaluations = Evaluations(self.folder, self.first_step)
+        if (watch := self._watched()) is not None:
+            network = cast(gan.GAN, self.model.model).config
+            side, device = network.image_size, self.runtime.device
+            self.watch = Watch(watch, self.rows.training, side, device, self.config.seed)
         for line in self.rows.said:
             say(line)
         if self.rows.validation and not self.first_step:
@@ -295,9 +300,11 @@ class Finetuning(Run[FinetuneConfig]):
                 say(line)
 
     def looks(self) -> Sequence[tuple[float | None, Look]]:
-        """Curves, scores of the validation rows, choice of weights on the selection rows."""
+        """Curves, drawn faces, scores of the validation rows, choice of weights."""
+        watch = self._watched()
         return (
             (self.config.log.pictures_every_epochs, lambda *_: self._draw()),
+            (None if watch is None else watch.every_epochs, self._watch),
             (self.config.validation.every_epochs if self.rows.validation else None, self._score),
             (self.config.selection.every_epochs if self.rows.selection else None, self._choose),
         )
@@ -313,6 +320,9 @@ class Finetuning(Run[FinetuneConfig]):
                 say(f"the weights of step {chosen} are the best on the selection rows")
         save_model(kept, self.folder / "model", self.notes)
         self._draw()
+        if self._watched() is not None:
+            self._watch(model, step)
+            draw_sheets(cast(gan.GAN, kept), self.notes.tasks, self.folder / "pictures")
         print(f"model        {self.folder / 'model'}")
         if self.rows.validation:
             self._report(kept, self.rows.validation)
@@ -457,10 +467,32 @@ class Finetuning(Run[FinetuneConfig]):
         print()
         print(text(scores, f"{table} on {data.kind} {split}"))
 
+    def _watched(self) -> WatchConfig | None:
+        """What of a generator is looked at; None: nothing is drawn."""
+        method = self.config.method
+        if not isinstance(method, GAN) or not method.adversarial.plays:
+            return None
+        return None if method.watch.every_epochs is None else method.watch
+
+    def _watch(self, model: nn.Module, step: int) -> None:
+        """Samples, and how near they are to real faces: of the average's weights, if there are."""
+        if self.evaluations.has("drawn", step):
+            return
+        if self.loop.average and step < self.schedule.steps:
+            weights, model = model.state_dict(), self.empty_model().to(self.runtime.device)
+            model.load_state_dict(weights)
+            self.loop.average.copy_to(model)
+        inner = cast(gan.GAN, cast(TrainedModel, model).model)
+        training, pictures = inner.training, self.folder / "pictures"
+        draw_samples(inner, self.config.pictures, pictures / f"drawn-{step:08}.png")
+        epoch = step / self.order.steps_per_epoch
+        found = self.watch.look(inner, f"step {step}, epoch {epoch:.2f}", pictures)
+        inner.train(training)
+        self.evaluations.add("drawn", step, epoch, found)
+        looks = [record for record in self.evaluations.records if record["split"] == "drawn"]
+        draw_quality(looks, pictures / "quality.png", f"Drawn by {self.folder.name}")
+
     def _draw(self) -> None:
-        if isinstance(inner := self.model.model, gan.GAN):
-            file = f"drawn-{self.loop.progress.step:08}.png"
-            draw_sheet(inner, self.config.pictures, self.folder / "pictures" / file)
         drawn = " (drawn faces)" if self.config.data.kind == SYNTHETIC else ""
         self.draw_curves(f"{type(self.config.method).__name__}{drawn}")
 

@@ -23,8 +23,9 @@ class LabelledConfig:
 
     Attributes:
         kind: synthetic, manifest, aff_wild2_mtl, aff_wild2_video, lsd, affectnet, rafdb, ferplus,
-            fer2013, ckplus, disfa, afew_va, raf_au or emotionet; without labels, to be predicted:
-            folder (all images below the root) or list (those of data.list).
+            fer2013, ckplus, disfa, afew_va, raf_au or emotionet; generated (by finetune.generate),
+            to train on; without labels, to be predicted: folder (all images below the root) or list
+            (those of data.list).
         root: folder of the label files and images; none for synthetic.
         split: train, validation, test or all, as far as the kind has it; null takes validation,
             or else test, or all.

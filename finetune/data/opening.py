@@ -20,6 +20,7 @@ from finetune.data import (
     fer2013,
     ferplus,
     folder,
+    generated,
     lsd,
     manifest,
     raf_au,
@@ -39,7 +40,17 @@ from pretrain.errors import UserError
 _USUAL = ("validation", "test", WHOLE)
 
 _MODULES: Sequence[ModuleType] = (
-    *(synthetic, manifest, aff_wild2_mtl, aff_wild2_video, lsd, affectnet, rafdb, ferplus),
+    *(
+        synthetic,
+        manifest,
+        generated,
+        aff_wild2_mtl,
+        aff_wild2_video,
+        lsd,
+        affectnet,
+        rafdb,
+        ferplus,
+    ),
     *(fer2013, ckplus, disfa, afew_va, raf_au, emotionet, folder, listed),
 )
 
@@ -63,6 +74,7 @@ class Collection:
         annotations: its images and labels.
         open_images: looks for the images; seconds for a large collection.
         open_sounds: looks for the sounds of its videos; None: the config names none.
+        origin: what drew its images; None: nothing that learned from others.
     """
 
     kind: str
@@ -70,6 +82,7 @@ class Collection:
     annotations: Annotations
     open_images: Callable[[], LabelledImages]
     open_sounds: Callable[[], Sounds] | None = None
+    origin: generated.Origin | None = None
 
     @property
     def drawn(self) -> bool:
@@ -133,7 +146,8 @@ def read_collection(config: LabelledConfig) -> Collection:
     if config.sound.folder is not None:
         folder = Path(os.path.expanduser(config.sound.folder))
         sounds = partial(FileSounds, folder, _refuse_stills(found), config.sound)
-    return Collection(config.kind, split, found, open_images, sounds)
+    origin = generated.origin(root) if reader is generated else None
+    return Collection(config.kind, split, found, open_images, sounds, origin)
 
 
 def _in_space(known: Annotations, expressions: str | None) -> Annotations:

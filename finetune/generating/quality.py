@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+#: Fewer images say nothing of distributions.
+FEWEST = 20
+
 #: Neighbours that make out how far a sample's surroundings reach.
 _NEIGHBOURS = 3
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from finetune.generating.watching import WatchConfig
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
 from finetune.methods.method import Built, Method, label_weights
@@ -22,12 +23,14 @@ class GAN(Method):
         networks: both of them.
         losses: what the labels count.
         adversarial: how the networks play; with weight 0 and no feature matching the discriminator
-            is trained on labels alone: the control.
+            is trained on labels alone, and nothing is drawn: the control.
+        watch: what is looked at on the way.
     """
 
     networks: gan.GANConfig = field(default_factory=gan.GANConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
+    watch: WatchConfig = field(default=WatchConfig(), metadata={"operational": True})
 
     @property
     def labels(self) -> LabelSpaces:

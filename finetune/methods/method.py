@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from finetune.clips import ClipConfig
+from finetune.data.generated import Origin
 from finetune.label_weights import action_unit_weights, expression_weights
 from finetune.labels import Targets
 from finetune.loading.notes import ModelNotes
@@ -30,6 +31,20 @@ class Built:
     remarks: tuple[str, ...] = ()
     seen: tuple[str, ...] | None = ()
     groups: tuple[str, ...] | None = ()
+
+    def also_from(self, origin: Origin | None) -> Built:
+        """With what the maker of the training images has seen; None: they have none."""
+        if origin is None:
+            return self
+        return replace(
+            self,
+            seen=_both(self.seen, origin.kinds),
+            groups=_both(self.groups, origin.groups),
+        )
+
+
+def _both(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if one is None or other is None else tuple(sorted({*one, *other}))
 
 
 def label_weights(targets: Targets, losses: LossConfig) -> ModelNotes:

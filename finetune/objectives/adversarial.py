@@ -56,6 +56,11 @@ class AdversarialConfig:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} {getattr(self, name)}, expected 0 or more")
 
+    @property
+    def plays(self) -> bool:
+        """Whether anything is drawn."""
+        return self.weight > 0 or self.feature_matching > 0
+
 
 def discriminator_losses(real: Tensor, drawn: Tensor, loss: str) -> tuple[Tensor, Tensor]:
     """Sums over images of what the discriminator pays for its logits of real and of drawn ones."""
@@ -108,6 +113,9 @@ class Adversarial(Supervised):
     ) -> None:
         super().__init__(model, losses, expression_weights, action_unit_weights)
         self.adversarial = config
+        if not config.plays:
+            model.generator.requires_grad_(False)
+            return
         self._told = model.conditional and config.condition > 0
         self._games = ["real", "drawn", "generator"]
         self._games += ["feature_matching"] if config.feature_matching else []
@@ -118,12 +126,16 @@ class Adversarial(Supervised):
     def counts(self, batch: LabelledBatch | SeenBatch) -> Tensor:
         """See :class:`~finetune.objectives.objective.TrainedModel`."""
         labelled = super().counts(batch)
+        if not self.adversarial.plays:
+            return labelled
         every = labelled.new_full((len(self._games),), len(batch.labels.expression))
         return torch.cat([labelled, every, *([labelled] if self._told else [])])
 
     def forward(self, batch: LabelledBatch | SeenBatch) -> Tensor:
         """See :class:`~finetune.objectives.objective.TrainedModel`."""
         assert isinstance(batch, LabelledBatch)
+        if not self.adversarial.plays:
+            return super().forward(batch)
         config, labels, model = self.adversarial, batch.labels, self.model
         real = as_drawn(batch.images).requires_grad_(config.r1 > 0)
         drawn = model.generator(*self._given(batch))

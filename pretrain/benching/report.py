@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import platform
 import textwrap
@@ -11,12 +10,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from pretrain.engine.cores import usable_cores
-from pretrain.files import write_bytes, write_text
+from pretrain.engine.pictures import save_figure
+from pretrain.files import write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: What a library's version may explain.
 _LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "pillow", "simplejpeg", "numpy")
@@ -144,18 +147,16 @@ def write(folder: Path, sections: Sequence[Section], about: Mapping[str, Any], c
     }
     write_text(folder / "bench.json", json.dumps(record, indent=1) + "\n")
     write_text(folder / "bench.md", text)
-    write_bytes(folder / "bench.png", _chart(sections, about))
+    save_figure(_chart(sections, about), folder / "bench.png")
     return text
 
 
-def _chart(sections: Sequence[Section], about: Mapping[str, Any]) -> bytes:
+def _chart(sections: Sequence[Section], about: Mapping[str, Any]) -> Figure:
     """A panel a section, a bar a row; ours in blue."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # imports stay light
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # imports stay light
 
     heights = [len(section.rows) + 1.5 for section in sections]
     figure = Figure(figsize=(9, 0.8 + 0.32 * sum(heights)), dpi=130, layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(len(sections), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, section in zip(panels, sections, strict=True):
         names = [row.name for row in section.rows]
@@ -177,6 +178,4 @@ def _chart(sections: Sequence[Section], about: Mapping[str, Any]) -> bytes:
         axes.tick_params(axis="x", which="both", bottom=False, labelbottom=False)
         axes.spines[["top", "right", "bottom"]].set_visible(False)
     figure.suptitle(f"{about['device']}, torch {about['torch']}, {about['date']}", fontsize=8.5)
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    return content.getvalue()
+    return figure

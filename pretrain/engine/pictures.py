@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from pretrain.files import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Picture = NDArray[np.uint8]
 
@@ -73,12 +76,10 @@ def plot_curves(records: Sequence[Mapping[str, Any]], path: Path, title: str) ->
         path: the PNG.
         title: what run this is.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # imports stay light
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # imports stay light
 
     epochs = [record["epoch"] for record in records]
     figure = Figure(figsize=(7.2, 3.6), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     loss, rate = figure.subplots(1, 2, width_ratios=(2, 1))
     loss.plot(epochs, [record["loss"] for record in records], color="#20639b", linewidth=1.2)
     loss.set(xlabel="epoch", ylabel="loss", title=title)
@@ -87,6 +88,16 @@ def plot_curves(records: Sequence[Mapping[str, Any]], path: Path, title: str) ->
     for axes in (loss, rate):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
+    save_figure(figure, path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a figure as PNG, whole or not at all.
+
+    Args:
+        figure: of matplotlib.
+        path: the PNG.
+    """
     content = io.BytesIO()
-    figure.savefig(content, format="png")
+    figure.savefig(content, format="png")  # without a window, matplotlib takes Agg by itself
     write_bytes(path, content.getvalue())

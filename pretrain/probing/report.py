@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.files import write_bytes, write_text
+from pretrain.engine.pictures import save_figure
+from pretrain.files import write_text
 from pretrain.probing.images import Scores
 from pretrain.probing.linear import FOLDS, Score, Task
 
@@ -87,11 +87,9 @@ def plot(
         path: the PNG.
         title: what is probed.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # imports stay light
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # imports stay light
 
     figure = Figure(figsize=(3.4 * len(tasks), 3.8), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     epochs = [entry["epoch"] for entry in records]
     panels = figure.subplots(1, len(tasks), squeeze=False)[0]
     for axes, task in zip(panels, tasks, strict=True):
@@ -114,9 +112,7 @@ def plot(
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"Linear probes of {title}, mean and spread over {FOLDS} folds", fontsize=10)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    write_bytes(path, content.getvalue())
+    save_figure(figure, path)
 
 
 def scores_of(entry: Mapping[str, Any]) -> Scores:

@@ -13,15 +13,24 @@ from greys import WHOLE, Grey, targets
 from PIL import Image
 from programs import run
 
-from finetune.batches import LabelledBatch, LabelledFaces
+from finetune.batches import LabelledBatch, LabelledFaces, LabelTensors
 from finetune.data.config import LabelledConfig
+from finetune.data.opening import read_collection
 from finetune.generate import GenerateConfig, generate
+from finetune.generating.drawing import tell
 from finetune.generating.quality import frechet, nearest, quality
+from finetune.generating.sheets import draw_sheets
+from finetune.generating.watching import Watch, WatchConfig
+from finetune.load import load_model
 from finetune.methods.gan import GAN
+from finetune.methods.multitask import MultiTask
+from finetune.models import gan
 from finetune.models.gan import GANConfig, as_drawn
+from finetune.models.multitask import MultiTaskConfig
 from finetune.objectives.adversarial import Adversarial, AdversarialConfig, condition_of
-from finetune.objectives.supervised import LossConfig
+from finetune.objectives.supervised import LossConfig, Supervised
 from finetune.quality import QualityConfig, compare
+from finetune.separation import OverlapError
 from finetune.table import read_table
 from finetune.train import FinetuneConfig, finetune
 from finetune.training.config import FinetuneOptimConfig, HeldOutConfig, TrainDataConfig
@@ -150,7 +159,7 @@ RUN = FinetuneConfig(
     pictures=8,
     report=False,
     method=replace(METHOD, networks=replace(NETWORKS, conditional=True)),
-    data=TrainDataConfig(synthetic=SyntheticConfig(count=32, size=32, subjects=6), workers=0),
+    data=TrainDataConfig(synthetic=SyntheticConfig(count=48, size=32, subjects=6), workers=0),
     validation=HeldOutConfig(count=12),
     training=LoopConfig(epochs=2, global_batch_size=16),
     optim=FinetuneOptimConfig(base_lr=4e-4, betas=(0.5, 0.999), warmup_epochs=0, ema_decay=0.9),
@@ -160,9 +169,22 @@ RUN = FinetuneConfig(
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    shape = {"size": "tiny", "image_size": 32, "patch_size": 8}
+    torch.manual_seed(0)
+    autoencoder = MaskedAutoencoder(
+        MAEConfig(decoder=DecoderConfig(embed_dim=16, depth=1, num_heads=2), **shape)
+    )
+    folder = tmp_path_factory.mktemp("mae") / "encoder"
+    save_encoder(autoencoder, folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, encoder: str) -> Path:
     folder = tmp_path_factory.mktemp("gan") / "run"
-    assert finetune(replace(RUN, output_dir=str(folder)))
+    watch = WatchConfig(encoder=encoder, images=24, every_epochs=1)
+    assert finetune(replace(RUN, output_dir=str(folder), method=replace(RUN.method, watch=watch)))
     return folder
 
 
@@ -170,9 +192,79 @@ def test_a_run_answers_and_shows_what_it_draws(trained: Path) -> None:
     table = read_table(trained / "predictions" / "validation.parquet")
     assert len(table) == 12
     assert table.present.all()
-    assert (trained / "pictures" / "drawn-00000004.png").exists()
     record = read_metrics(trained)[-1]
     assert {"real", "drawn", "generator", "drawn_expression", "expression"} <= record.keys()
+    pictures = {path.name for path in (trained / "pictures").iterdir()}
+    assert {"drawn-00000003.png", "drawn-00000006.png", "nearest.png", "quality.png"} <= pictures
+    sheets = {"expressions.png", "valence_arousal.png", "action_units.png", "interpolation.png"}
+    assert sheets <= pictures
+
+
+def test_what_is_drawn_is_measured_on_the_way_beside_real_against_real(trained: Path) -> None:
+    lines = (trained / "evaluations.jsonl").read_text().splitlines()
+    looks = [entry for entry in map(json.loads, lines) if entry["split"] == "drawn"]
+    assert [entry["epoch"] for entry in looks] == [1, 2]
+    for entry in looks:
+        assert entry["frechet"] > 3 * entry["real_frechet"] > 0  # it was hardly trained
+        assert 0 <= entry["memorised"] <= 1
+        assert entry["real_spread"] > 20
+
+
+def test_a_generator_that_draws_one_face_is_noticed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = read_collection(LabelledConfig(synthetic=RUN.data.synthetic)).open_images()
+    objective, _ = game(RUN.method)
+    model = objective.model
+    for stop in (False, True):
+        watch = Watch(WatchConfig(stop=stop), faces, 32, torch.device("cpu"), seed=0)
+        model.generator.spread.weight.data.normal_()
+        found = watch.look(model, "epoch 1", tmp_path)
+        assert found["real_spread"] == pytest.approx(
+            float(np.stack([faces.image(row) for row in range(48)]).std(0).mean()), rel=0.1
+        )
+        assert "same for any noise" not in capsys.readouterr().err
+        model.generator.spread.weight.data.zero_()
+        if stop:
+            with pytest.raises(
+                UserError, match=r"same for any noise: spread 0\.0 of 255, expected"
+            ):
+                watch.look(model, "epoch 1", tmp_path)
+        else:
+            assert watch.look(model, "epoch 1", tmp_path)["spread"] == pytest.approx(0, abs=1e-3)
+            assert "same for any noise" in capsys.readouterr().err
+
+
+def test_without_a_game_it_is_the_supervised_network(tmp_path: Path) -> None:
+    alone = replace(METHOD, adversarial=AdversarialConfig(weight=0))
+    objective, batch = game(alone)
+    objective.eval()
+    expected = Supervised(objective.model, alone.losses)
+    assert objective.tasks == expected.tasks
+    torch.testing.assert_close(objective(batch), expected(batch))
+    torch.testing.assert_close(objective.counts(batch), expected.counts(batch))
+    assert not any(weight.requires_grad for weight in objective.model.generator.parameters())
+    assert finetune(replace(RUN, output_dir=str(tmp_path), method=alone))
+    assert not list((tmp_path / "pictures").glob("drawn-*"))
+
+
+def test_sheets_tell_one_label_a_column(trained: Path, tmp_path: Path) -> None:
+    model, _, _ = load_model(trained)
+    assert isinstance(model, gan.GAN)
+    for tasks, names in (
+        (None, ["interpolation", "expressions", "valence_arousal", "action_units"]),
+        (("expression",), ["interpolation", "expressions"]),
+    ):
+        assert [file.stem for file in draw_sheets(model, tasks, tmp_path)] == names
+    width = {file.stem: Image.open(file).width for file in tmp_path.iterdir()}
+    per_face = (width["action_units"] - width["interpolation"]) / (13 - 9)  # none and 12 units
+    assert width["interpolation"] - width["expressions"] == per_face * (9 - 8)
+    assert width["valence_arousal"] - width["interpolation"] == per_face * (10 - 9)
+    told = tell(model, 2, action_units=np.eye(12, dtype=np.int64)[[0, 5]])
+    values, valid = condition_of(LabelTensors.of(told), 8).split(22, 1)
+    assert values[0, 8:20].tolist() == [1.0] + [-1.0] * 11
+    assert values[1, 8:20].argmax() == 5
+    assert valid[0].tolist() == [0.0] * 8 + [1.0] * 12 + [0.0] * 2
 
 
 def test_unlabelled_images_are_real(tmp_path: Path) -> None:
@@ -219,6 +311,58 @@ def test_drawn_faces_come_with_a_manifest_that_can_be_trained_on(
     }
 
 
+def recogniser(drawn: Path, out: Path, split: str) -> FinetuneConfig:
+    return replace(
+        RUN,
+        output_dir=str(out),
+        method=MultiTask(losses=METHOD.losses, network=MultiTaskConfig(image_size=32)),
+        data=TrainDataConfig(kind="generated", root=str(drawn), workers=0),
+        validation=HeldOutConfig(kind="synthetic", split=split),
+        optim=FinetuneOptimConfig(warmup_epochs=0),
+    )
+
+
+def test_a_recogniser_learns_from_generated_faces_and_inherits_what_they_have_seen(
+    trained: Path, tmp_path: Path
+) -> None:
+    drawn = tmp_path / "drawn"
+    config = GenerateConfig(model=str(trained), out=str(drawn), count=32, expression="Fear")
+    generate(replace(config, valence=-0.5, arousal=0.5, action_units=("AU4",)))
+    read = read_collection(LabelledConfig(kind="generated", root=str(drawn), split="train"))
+    targets = read.annotations.targets
+    assert targets.expression_space.name == "aff_wild2_8"  # all eight, not those that occur
+    assert {targets.expression_space.classes[e] for e in targets.expression} == {"Fear"}
+    assert targets.action_units.sum(0).tolist() == [0, 0, 32, *[0] * 9]
+    assert finetune(recogniser(drawn, tmp_path / "run", "validation"))
+    notes = load_model(tmp_path / "run")[2].notes
+    behind = load_model(trained)[2].notes
+    assert notes.trained_on == ("generated", "synthetic")
+    assert notes.training_groups is not None
+    assert set(behind.training_groups or ()) < set(notes.training_groups)
+    with pytest.raises(OverlapError, match="weights to start from have seen labels of"):
+        finetune(recogniser(drawn, tmp_path / "leaky", "train"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "generator.json: No such file or directory, expected what finetune.generate"),
+        ("{", "generator.json: no JSON, expected what finetune.generate writes"),
+        ("[]", "generator.json: a list, expected"),
+        ("{}", "generator.json: label spaces: 'expressions', expected"),
+    ],
+)
+def test_a_folder_that_no_generator_wrote_is_one_line(
+    trained: Path, tmp_path: Path, content: str | None, message: str
+) -> None:
+    generate(GenerateConfig(model=str(trained), out=str(tmp_path), count=1))
+    (tmp_path / "generator.json").unlink()
+    if content is not None:
+        (tmp_path / "generator.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_collection(LabelledConfig(kind="generated", root=str(tmp_path), split="train"))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -241,7 +385,7 @@ def test_what_cannot_be_drawn_is_one_line(
     assert not (tmp_path / "x").exists()
 
 
-def test_drawn_images_are_compared_with_real_ones(tmp_path: Path) -> None:
+def test_drawn_images_are_compared_with_real_ones(tmp_path: Path, encoder: str) -> None:
     faces = SyntheticFaces(SyntheticConfig(count=140, size=32, subjects=70))
     for name, rows in (("real", range(100)), ("others", range(100, 140)), ("copies", range(40))):
         (tmp_path / name).mkdir()
@@ -252,17 +396,11 @@ def test_drawn_images_are_compared_with_real_ones(tmp_path: Path) -> None:
     for row in range(40):
         pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "noise" / f"{row}.png")
-    shape = {"size": "tiny", "image_size": 32, "patch_size": 8}
-    torch.manual_seed(0)
-    autoencoder = MaskedAutoencoder(
-        MAEConfig(decoder=DecoderConfig(embed_dim=16, depth=1, num_heads=2), **shape)
-    )
-    save_encoder(autoencoder, tmp_path / "encoder")
     found = {}
     for name in ("others", "copies", "noise"):
         config = QualityConfig(
             drawn=str(tmp_path / name),
-            encoder=str(tmp_path / "encoder"),
+            encoder=encoder,
             data=LabelledConfig(kind="folder", root=str(tmp_path / "real")),
             sheet=str(tmp_path / f"{name}.png"),
             out=str(tmp_path / f"{name}.json"),
