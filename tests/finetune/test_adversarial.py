@@ -218,13 +218,14 @@ def test_a_generator_that_draws_one_face_is_noticed(
     model = objective.model
     for stop in (False, True):
         watch = Watch(WatchConfig(stop=stop), faces, 32, torch.device("cpu"), seed=0)
-        model.generator.spread.weight.data.normal_()
+        for weight in model.generator.parameters():
+            weight.data.normal_()
         found = watch.look(model, "epoch 1", tmp_path)
         assert found["real_spread"] == pytest.approx(
             float(np.stack([faces.image(row) for row in range(48)]).std(0).mean()), rel=0.1
         )
         assert "same for any noise" not in capsys.readouterr().err
-        model.generator.spread.weight.data.zero_()
+        model.generator.spread.weight.data.zero_()  # the noise no longer counts
         if stop:
             with pytest.raises(
                 UserError, match=r"same for any noise: spread 0\.0 of 255, expected"
