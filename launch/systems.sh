@@ -55,6 +55,13 @@ listening="$voices --method=AVCNNRNN --data.sound.folder=drawn"
 rows[voices_unheard]="$voices --method=CNNRNN $clips"
 rows[voices_heard]="$listening $clips"
 rows[voices_of_others]="$listening --data.sound.shuffled=true $clips"
+# The discriminator of a GAN, and the same network on labels alone; every tenth person labelled, the
+# others real faces without labels.
+supervised="--method.adversarial.weight=0" tenth="--data.share=0.1"
+rows[gan]="--method.adversarial.weight=1"
+rows[gan_alone]="$supervised"
+rows[gan_0.1]="$tenth --data.unlabelled=rest --data.unlabelled_passes=0.111 --training.epochs=150"
+rows[gan_alone_0.1]="$tenth $supervised --training.epochs=300"
 choose_rows
 
 config_of() { # ROW
@@ -63,6 +70,7 @@ config_of() { # ROW
     voices*) echo voices configs/finetune/systems.yaml ;;
     several_* | affect_* | categories_*) echo tasks configs/finetune/systems.yaml ;;
     tasks_apart*) echo apart configs/finetune/systems.yaml ;;
+    gan*) echo gan configs/finetune/gan_drawn.yaml ;;
     expressions_*) echo margin configs/finetune/systems.yaml ;;
     *) echo systems configs/finetune/systems.yaml ;;
     esac
