@@ -166,17 +166,23 @@ class Discriminator(nn.Module):
         trunk = _small_trunk(config) if small else _residual_trunk(config)
         self.trunk, width = trunk
         self.realness = norm(nn.Linear(width, 1))
+        # Heads start near zero whatever the size of the features: tanh of large ones never learns.
+        self.norm = nn.LayerNorm(width)
         self.valence_arousal = nn.Linear(width, 2)
         self.expressions = nn.Linear(width, len(config.expression_space))
         self.action_units = nn.Linear(width, len(config.action_unit_space))
+        for head in (self.valence_arousal, self.expressions, self.action_units):
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.zeros_(head.bias)
 
     def forward(self, drawn: Tensor) -> tuple[Predictions, Tensor, Tensor]:
         """Answers, realness [B] (a logit) and features [B, F] of images [B, 3, S, S] in [-1, 1]."""
         features = self.trunk(drawn)
+        normed = self.norm(features)
         answer = Predictions(
-            valence_arousal=self.valence_arousal(features).tanh(),
-            expression_logits=self.expressions(features),
-            action_unit_logits=self.action_units(features),
+            valence_arousal=self.valence_arousal(normed).tanh(),
+            expression_logits=self.expressions(normed),
+            action_unit_logits=self.action_units(normed),
         )
         return answer, self.realness(features).squeeze(1), features
 
