@@ -19,7 +19,7 @@ from finetune.batches import LabelledFaces
 from finetune.clips import LabelledClips
 from finetune.data.config import SYNTHETIC
 from finetune.data.images import LabelledImages
-from finetune.data.sound.sounds import Sounds
+from finetune.data.sound.sounds import Sounds, check_preset
 from finetune.generating.sheets import draw_samples, draw_sheets
 from finetune.generating.watching import Watch, WatchConfig, draw_quality
 from finetune.labels import Targets
@@ -336,7 +336,12 @@ class Finetuning(Run[FinetuneConfig]):
                 f"data.sound.folder {got} with method {type(self.config.method).__name__}, expected"
                 f" {expected}"
             )
-        return None if opened is None else opened()
+        if opened is None:
+            return None
+        sounds, method = opened(), self.config.method
+        assert isinstance(method, AVCNNRNN)
+        check_preset(method.network.sound_preset, sounds)
+        return sounds
 
     def _one_list_of_videos(self) -> LabelledImages:
         training = self.rows.training

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from finetune.clips import ClipConfig
+from finetune.data.sound.logmel import PRESETS
 from finetune.labels import Targets
 from finetune.load import load_model
 from finetune.loading.notes import ModelNotes
@@ -229,6 +230,15 @@ class AVCNNRNN(OnVideos):
 
     network: AVCNNRNNConfig = field(default_factory=AVCNNRNNConfig)
     silence: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Refuses an unknown form of sound as well."""
+        super().__post_init__()
+        if self.network.sound_preset not in PRESETS:
+            raise ValueError(
+                f"network.sound_preset {self.network.sound_preset!r}, expected one of"
+                f" {', '.join(PRESETS)}"
+            )
 
     @property
     def clips(self) -> ClipConfig:

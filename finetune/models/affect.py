@@ -146,6 +146,11 @@ class SequenceModel(AffectModel):
     #: Whether it listens: it is then given sound.
     listens = False
 
+    @property
+    def sound_preset(self) -> str:
+        """Form of the sound that one that listens is given, as ``data.sound.preset``."""
+        raise NotImplementedError
+
     def answer_clips(
         self,
         images: Tensor,

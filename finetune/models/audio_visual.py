@@ -29,9 +29,11 @@ class AVCNNRNNConfig(CNNRNNConfig):
 
     Attributes:
         sound_features: width of what the sound's network says.
+        sound_preset: of the spectrograms that it is given, as ``data.sound.preset``.
     """
 
     sound_features: int = 128
+    sound_preset: str = "default"
 
     def __post_init__(self) -> None:
         """Refuses a stream of nothing."""
@@ -73,6 +75,12 @@ class AVCNNRNN(CNNRNN):
             nn.Linear(inputs, config.sound_features),
             nn.ReLU(inplace=True),
         )
+
+    @property
+    def sound_preset(self) -> str:
+        """See :class:`SequenceModel`."""
+        assert isinstance(self.config, AVCNNRNNConfig)
+        return self.config.sound_preset
 
     @property
     def frame_features(self) -> int:

@@ -28,8 +28,9 @@ class CNNRNNConfig(MultiTaskConfig):
         temporal: gru, or transformer: attention among the frames of a window.
         hidden: R, units of each layer; of a transformer a multiple of 4, its number of heads.
         layers: of the memory.
-        window: frames that are answered together, each from those before it in the window; windows
-            overlap by half and answers are averaged. 0: the state is carried through a whole video.
+        window: frames that are answered together, each from those before it in the window (a
+            transformer: from all of the window); windows overlap by half and answers are averaged.
+            0: the state is carried through a whole video.
         frame_step: frame numbers between the frames of a sequence; a video is that many sequences.
     """
 

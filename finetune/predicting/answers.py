@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from finetune.data.columns import shown
-from finetune.data.sound.sounds import Sounds
+from finetune.data.sound.sounds import Sounds, check_preset
 from finetune.labels import Floats, Predictions
 from finetune.models.affect import AffectModel, SequenceModel
 from finetune.predicting.batches import Batch, batches
@@ -107,12 +107,15 @@ def predict(
     Raises:
         PredictionError: no image can be read, an answer is no number, the device has too little
             memory, or the model has no features.
-        UserError: the source's.
+        UserError: the source's, or sounds in another form than the model was trained on.
         Interrupted: a process got a stop signal.
     """
     n = len(images.names)
     if isinstance(model, SequenceModel):
         frames_in_order(images, model.frame_step, ())  # better to fail now than after hours
+        sounds = sounds if model.listens else None
+        if sounds is not None:
+            check_preset(model.sound_preset, sounds)
     count = math.ceil(n / batch_size)
     loaded = batches(
         images,
@@ -122,7 +125,7 @@ def predict(
         workers=workers,
         pin_memory=runtime.device.type == "cuda",
         timeout_seconds=timeout_seconds,
-        sounds=sounds if isinstance(model, SequenceModel) and model.listens else None,
+        sounds=sounds if isinstance(model, SequenceModel) else None,
     )
     hidden = None if show_progress and runtime.is_main else True
     bar = tqdm(total=n, unit="image", disable=hidden, leave=False, file=sys.stderr)

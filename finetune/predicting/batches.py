@@ -80,6 +80,7 @@ class _CentralSquares(Dataset[Batch]):
         assert isinstance(self.source, LabelledImages)
         rows = np.arange(first, first + self.batch_size)
         rows[rows >= len(self.source)] = -1
+        rows[[row for row, _ in bad]] = -1  # nothing is asked of a frame that is not there
         return Batch(images, bad, elongated, *patches(self.sounds, self.source.annotations, rows))
 
 

@@ -96,6 +96,8 @@ def rehearse(
     try:
         if clips:
             frames_in_order(held_out.images, 1, ())
+        if held_out.collection.open_sounds is not None:
+            held_out.collection.open_sounds()
         scores = scores_of(table, held_out)
         if metric is not None:
             figure(scores, metric)

@@ -25,8 +25,7 @@ from finetune.predicting.batches import batches
 from finetune.predicting.table import fingerprint
 from pretrain.data.images import BadImage
 from pretrain.data.loader import AugmentedImages, Request
-from pretrain.data.order import Ids, sample_ids
-from pretrain.data.order import fingerprint as fingerprint_of_ids
+from pretrain.data.order import Ids
 from pretrain.data.sources import Source
 from pretrain.engine.runtime import Runtime
 from pretrain.engine.tracking import say
@@ -132,10 +131,11 @@ def seen_by(
 
 def _key(model: AffectModel, faces: LabelledFaces | LabelledClips, precision: str) -> str:
     """What the features depend on: weights, images, how scores are read, precision."""
-    ids = sample_ids(faces.source.names)
     found = hashlib.sha256(f"{faces.image_size} {precision} {model.config}".encode())
-    found.update(fingerprint(model.frozen()).encode() + fingerprint_of_ids(ids).encode())
-    count = len(ids)
+    found.update(fingerprint(model.frozen()).encode())
+    # Features have no names but their order.
+    found.update("\n".join(faces.source.names).encode("utf-8", "surrogateescape"))
+    count = len(faces.source.names)
     for index in np.unique(np.linspace(0, count - 1, min(_COMPARED, count)).astype(int)):
         try:
             found.update(faces.source.image(int(index)).tobytes())

@@ -267,6 +267,7 @@ class Loop:
         # that what is left is the sum over the step divided by its count.
         share = torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0)
         losses = torch.zeros_like(progress.loss_sums)
+        buffers = [(buffer, buffer.clone()) for buffer in self.module.buffers()]
         self.backend.set_lr(self.schedule.lr(progress.step))
         for place, batch in enumerate(window, start=1):
             with self.backend.micro_batch(last=place == len(window)):
@@ -277,6 +278,8 @@ class Loop:
         if self.average:
             self.average.update(skip)
         good = skip == 0
+        for buffer, before in buffers:  # a step that is skipped leaves no trace in batch norms
+            buffer.copy_(torch.where(good, buffer, before))
         progress.loss_sums += torch.where(good, losses, 0.0)
         progress.norm_sum += torch.where(good, norm, 0.0)
         progress.skipped += skip

@@ -74,7 +74,7 @@ def make_loop(folder: Path, *, micro_batches: int = 1, **overrides: Any) -> Loop
     AcceleratorState._reset_state(True)
     runtime = Runtime(RuntimeConfig(), micro_batches)
     torch.manual_seed(1)
-    model = nn.Linear(3, 2)
+    model = overrides.pop("model", None) or nn.Linear(3, 2)
     optim = OptimConfig(base_lr=0.05, weight_decay=0.0, ema_decay=overrides.pop("ema_decay", None))
     training = LoopConfig(
         epochs=1,
@@ -155,6 +155,18 @@ def test_a_non_finite_step_changes_nothing_and_is_counted(tmp_path: Path) -> Non
     assert all(torch.isfinite(value).all() for value in with_nan.module.state_dict().values())
     # Adam's own count leaves the skipped step out, too.
     assert with_nan.backend.optimizer.state[with_nan.module.weight]["step"] == STEPS - 1
+
+
+def test_a_skipped_step_leaves_no_trace_in_batch_norms(tmp_path: Path) -> None:
+    norm = nn.BatchNorm1d(3)
+    train(tmp_path / "spoilt", spoil=[5], model=nn.Sequential(norm, nn.Linear(3, 2)))
+    mean = torch.zeros(3)
+    for step in range(STEPS):
+        if step != 5:
+            mean = 0.9 * mean + 0.1 * data(step).inputs.mean(0)
+    torch.testing.assert_close(norm.running_mean, mean)
+    assert norm.num_batches_tracked == STEPS - 1
+    assert torch.isfinite(norm.running_var).all()
 
 
 def test_the_mean_between_log_points_leaves_skipped_steps_out(tmp_path: Path) -> None:

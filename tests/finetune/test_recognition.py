@@ -16,7 +16,7 @@ from finetune.data.annotations import Annotations
 from finetune.data.config import LabelledConfig
 from finetune.data.images import LabelledImages
 from finetune.data.opening import read_collection
-from finetune.data.sound.sounds import SoundConfig
+from finetune.data.sound.sounds import DrawnVoices, SoundConfig
 from finetune.labels import EXPRESSION_SPACES
 from finetune.load import load_model
 from finetune.methods.multitask import AVCNNRNN, CNNRNN, MultiTask
@@ -28,6 +28,7 @@ from finetune.objectives.margin import MarginConfig
 from finetune.objectives.recognition import Recognition
 from finetune.objectives.supervised import LossConfig
 from finetune.predict import PredictConfig, predict_table
+from finetune.predicting.answers import predict
 from finetune.table import read_table
 from finetune.train import FinetuneConfig, Finetuning, finetune
 from finetune.training.config import FinetuneOptimConfig, HeldOutConfig, TrainDataConfig
@@ -328,6 +329,25 @@ def test_a_model_that_listens_hears_the_videos_that_it_is_asked_about(tmp_path: 
     np.testing.assert_allclose(found["heard"], table.valence_arousal, atol=1e-5)
     assert not np.allclose(found["heard"], found["silent"], atol=1e-6)
     assert not np.allclose(found["heard"], found["shuffled"], atol=1e-6)
+
+
+def test_a_model_hears_the_form_of_sound_that_it_was_trained_on(tmp_path: Path) -> None:
+    drawn = replace(VIDEOS.synthetic, voice_share=0.5)
+    data = replace(VIDEOS, synthetic=drawn, sound=SoundConfig(folder="drawn", preset="paper"))
+    with pytest.raises(UserError, match="preset paper with a model that hears default, expected"):
+        finetune(replace(on_videos(tmp_path), data=data, method=LISTENING))
+    model = LISTENING.network.build()
+    images = read_collection(LabelledConfig(synthetic=drawn, split="train")).open_images()
+    sounds = DrawnVoices(images.source, data.sound)
+    with pytest.raises(UserError, match="preset paper with a model that hears default, expected"):
+        predict(
+            model,
+            images,
+            runtime=Runtime(RuntimeConfig(threads=1)),
+            batch_size=8,
+            workers=0,
+            sounds=sounds,
+        )
 
 
 def test_sound_goes_with_a_model_that_listens(tmp_path: Path) -> None:

@@ -367,6 +367,19 @@ def test_heads_train_on_what_the_frozen_networks_have_seen(tmp_path: Path, cnn: 
     assert losses(tmp_path / "run")[-1] != losses(tmp_path / "run")[0]
 
 
+def test_features_belong_to_images_in_their_order(tmp_path: Path) -> None:
+    manifest(tmp_path / "data")
+    only, path = LossConfig(action_units=0), encoder_of(tmp_path / "encoder")
+    method = replace(CONFIG.method, losses=only, encoder=path)
+    listed, cache = tmp_path / "data" / "train.csv", tmp_path / "cache"
+    for name in ("one", "other"):
+        wanted = on_manifest(tmp_path / name, tmp_path / "data", method=method)
+        assert finetune(replace(wanted, frozen_features=str(cache)))
+        lines = listed.read_text().splitlines(keepends=True)
+        listed.write_text("".join([lines[0], *lines[:0:-1]]))
+    assert len(list(cache.iterdir())) == 2
+
+
 def test_features_follow_the_image_that_took_a_bad_ones_place() -> None:
     assert _next_good(6, {1, 2, 5}).tolist() == [0, 3, 3, 3, 4, 0]
     with pytest.raises(UserError, match="none of 2"):

@@ -41,8 +41,7 @@ class LogMel:
 
     def spectrogram(self, waveform: Array) -> Array:
         """Log-mel powers [F, M] of a waveform [n] in [-1, 1]; frame i is centred at i hops."""
-        window = round(self.window_seconds * self.sample_rate_hz)
-        hop = round(self.hop_seconds * self.sample_rate_hz)
+        window, hop = round(self.window_seconds * self.sample_rate_hz), self._hop
         padded = np.pad(waveform.astype(np.float32), (window // 2, window))
         count = len(waveform) // hop + 1
         frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop][:count]
@@ -52,12 +51,18 @@ class LogMel:
 
     def patch(self, spectrogram: Array, seconds: float) -> Array:
         """The S frames [S, M] around a moment; silence before the beginning and after the end."""
-        first = round(seconds / self.hop_seconds) - self.frames // 2
+        # By whole samples: 22 ms are 970.2 of them, and the fifth of one adds up.
+        first = round(seconds * self.sample_rate_hz / self._hop) - self.frames // 2
         found = np.full((self.frames, self.bands), np.log(FLOOR), np.float32)
         start, stop = max(first, 0), min(first + self.frames, len(spectrogram))
         if start < stop:
             found[start - first : stop - first] = spectrogram[start:stop]
         return found
+
+    @property
+    def _hop(self) -> int:
+        """Samples from one frame to the next."""
+        return round(self.hop_seconds * self.sample_rate_hz)
 
     def _filters(self, window: int) -> NDArray[np.float64]:
         """[M, window / 2 + 1] triangles that overlap by half on the mel scale (O'Shaughnessy)."""

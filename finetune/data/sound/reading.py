@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from pretrain.errors import UserError
 
+#: Longer holes in a track are silence; shorter ones are how time stamps are rounded.
+_HOLE_SECONDS = 0.05
+
 
 class SoundError(UserError):
     """A sound or video file that cannot be read."""
@@ -24,25 +27,40 @@ def read_sound(file: Path, sample_rate_hz: int) -> NDArray[np.float32] | None:
         sample_rate_hz: to which it is resampled.
 
     Returns:
-        [n] float32 in [-1, 1], from time 0 of the file; None: it has no sound track.
+        [n] float32 in [-1, 1], the mean of its channels, from time 0 of the file; None: it has no
+        sound track, or an empty one.
 
     Raises:
-        SoundError: it cannot be read.
+        SoundError: it cannot be read, or holds what is no number.
     """
-    if file.suffix.lower() == ".wav":
-        return _read_wav(file, sample_rate_hz)
+    wav = file.suffix.lower() == ".wav"
+    sound = (_read_wav if wav else _read_track)(file, sample_rate_hz)
+    if sound is None or not len(sound):
+        return None
+    if not np.isfinite(sound).all():
+        place = int(np.argmin(np.isfinite(sound))) / sample_rate_hz
+        raise SoundError(f"{file}: no number at {place:.3f} s, expected finite samples")
+    return sound
+
+
+def _read_track(file: Path, sample_rate_hz: int) -> NDArray[np.float32] | None:
     av = _av(file)
     try:
         with av.open(str(file)) as container:
             if not container.streams.audio:
                 return None
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=sample_rate_hz)
-            parts, start = list[NDArray[np.float32]](), None
+            resampler = av.AudioResampler(format="fltp", rate=sample_rate_hz)
+            parts, start, end = list[NDArray[np.float32]](), None, 0.0
             for frame in container.decode(audio=0):
                 if start is None:
-                    start = 0.0 if frame.time is None else float(frame.time)
-                parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
-            parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
+                    start = end = 0.0 if frame.time is None else float(frame.time)
+                hole = 0.0 if frame.time is None else float(frame.time) - end
+                if hole > _HOLE_SECONDS:
+                    parts.append(np.zeros(round(hole * sample_rate_hz), np.float32))
+                    end += hole
+                end += frame.samples / frame.sample_rate
+                parts += [part.to_ndarray().mean(0) for part in resampler.resample(frame)]
+            parts += [part.to_ndarray().mean(0) for part in resampler.resample(None)]
     except (av.FFmpegError, OSError, ValueError) as error:
         raise _unreadable(file, error) from None
     if not parts:
@@ -68,7 +86,7 @@ def frame_times(file: Path) -> NDArray[np.float64]:
             times = [
                 float(packet.pts * stream.time_base)
                 for packet in container.demux(stream)
-                if packet.pts is not None
+                if packet.pts is not None and not packet.is_discard  # cut off, never shown
             ]
     except (av.FFmpegError, OSError, ValueError) as error:
         raise _unreadable(file, error) from None
@@ -81,6 +99,8 @@ def _read_wav(file: Path, sample_rate_hz: int) -> NDArray[np.float32]:
 
     try:
         rate, samples = wavfile.read(file)
+        if rate < 1:
+            raise ValueError(f"{rate} samples a second")
     except Exception as error:  # SciPy raises struct.error, UnboundLocalError and more
         raise _unreadable(file, error) from None
     if samples.dtype == np.uint8:

@@ -36,6 +36,9 @@ _ENDINGS = (".wav", ".flac", ".mp3", ".m4a", ".mp4", ".avi", ".mkv", ".mov", ".w
 #: Ends of video names that tell persons of one recording apart; they share its sound.
 _PERSONS = ("_left", "_right")
 
+#: Frames a second that a video may have.
+_SLOWEST, _FASTEST = 0.001, 10_000
+
 #: Spectrograms that are kept in memory, 1.5 MB a minute of sound.
 _KEPT = 16
 
@@ -67,9 +70,10 @@ class SoundConfig:
         """Refuses unknown presets and no speed."""
         if self.preset not in PRESETS:
             raise ValueError(f"preset {self.preset!r}, expected one of {', '.join(PRESETS)}")
-        if self.frames_per_second is not None and self.frames_per_second <= 0:
+        speed = self.frames_per_second
+        if speed is not None and not _SLOWEST <= speed <= _FASTEST:
             raise ValueError(
-                f"frames_per_second {self.frames_per_second}, expected above 0 or null"
+                f"frames_per_second {speed}, expected in [{_SLOWEST}, {_FASTEST}] or null"
             )
 
     @property
@@ -90,6 +94,23 @@ class Sounds(Protocol):
             SoundError: a file that cannot be read.
         """
         ...
+
+
+def check_preset(preset: str, sounds: Sounds) -> None:
+    """Refuses sounds in another form than a model is trained on.
+
+    Args:
+        preset: of the model, a name of :data:`~finetune.data.sound.logmel.PRESETS`.
+        sounds: that it is to hear.
+
+    Raises:
+        SoundError: of another preset.
+    """
+    if sounds.form != PRESETS[preset]:
+        got = next(name for name, form in PRESETS.items() if form == sounds.form)
+        raise SoundError(
+            f"data.sound.preset {got} with a model that hears {preset}, expected {preset}"
+        )
 
 
 class _Kept:
@@ -140,8 +161,13 @@ class FileSounds(_Kept):
                 f"{folder}: no sound of {names}{', ...' if len(self._files) > 3 else ''}, expected"
                 f" files named after videos, ending in {' '.join(_ENDINGS)}"
             )
+        self._own = dict(self._files)  # whose frames they are, whatever is heard
         if config.shuffled:
-            self._files |= _exchanged({video: self._files[video] for video in found})
+            files = {str(file): file for file in self._files.values() if file is not None}
+            if len(files) < 2:
+                raise SoundError(f"{folder}: one sound, expected several for sound.shuffled true")
+            others = _exchanged(files)
+            self._files |= {video: others[str(self._files[video])] for video in found}
 
     def patch(self, video: str, frame: int) -> Array | None:
         """See :class:`Sounds`."""
@@ -178,7 +204,7 @@ class FileSounds(_Kept):
     def _seconds(self, video: str, frame: int) -> float:
         if self._speed is not None:
             return (frame - 1) / self._speed
-        file = self._files[video]
+        file = self._own[video]
         assert file is not None
         if video not in self._times:
             if file.suffix.lower() == ".wav":
@@ -229,8 +255,9 @@ def _find(folder: Path, video: str) -> Path | None:
     names = [video, *(video.removesuffix(end) for end in _PERSONS if video.endswith(end))]
     for name in names:
         for ending in _ENDINGS:
-            if (file := folder / f"{name}{ending}").is_file():
-                return file
+            for written in (ending, ending.upper()):
+                if (file := folder / f"{name}{written}").is_file():
+                    return file
     return None
 
 

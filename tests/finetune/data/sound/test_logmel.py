@@ -41,6 +41,16 @@ def test_a_click_is_heard_when_it_is(preset: str) -> None:
     assert len(found) == pytest.approx(2 / form.hop_seconds, abs=2)
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_sound_and_moments_do_not_drift_apart(name: str) -> None:
+    form = PRESETS[name]
+    for seconds in (5.0, 300.0):
+        sound = np.zeros(round((seconds + 1) * form.sample_rate_hz), np.float32)
+        sound[round(seconds * form.sample_rate_hz)] = 1
+        patch = form.patch(form.spectrogram(sound), seconds)
+        assert abs(int(patch.sum(1).argmax()) - form.frames // 2) <= 1
+
+
 def test_a_patch_is_centred_on_its_moment_and_silent_outside() -> None:
     form = LogMel()
     spectrogram = np.arange(200, dtype=np.float32)[:, None].repeat(64, 1)

@@ -23,14 +23,14 @@ def click(seconds: float, length: float = 4.0, rate: int = RATE) -> np.ndarray:
     return sound
 
 
-def film(file: Path, *, click_at: float, rate: int = 44_100) -> None:
-    """Four seconds at 5 frames a second, with frames that are stored in another order."""
+def film(file: Path, *, click_at: float, rate: int = 44_100, count: int = 20) -> None:
+    """Four seconds of sound, and 5 frames a second that are stored in another order."""
     with av.open(str(file), "w") as container:
         video = container.add_stream("mpeg4", rate=5, options={"bf": "2"})
         video.width = video.height = 32
         video.pix_fmt = "yuv420p"
         audio = container.add_stream("aac", rate=rate, layout="stereo")
-        for number in range(20):
+        for number in range(count):
             pixels = np.full((32, 32, 3), 10 * number, np.uint8)
             for packet in video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
                 container.mux(packet)
@@ -74,6 +74,68 @@ def test_a_film_has_sound_and_frames_in_one_time(tmp_path: Path) -> None:
     times = frame_times(tmp_path / "a.mp4")
     assert len(times) == 20
     np.testing.assert_allclose(np.diff(times), 0.2, atol=1e-3)
+
+
+def remux(
+    source: Path, target: Path, *, shift: float = 0.0, hole: tuple[float, float] | None = None
+) -> None:
+    """Copies packets, earlier by some seconds, without the sound between two moments."""
+    with (
+        av.open(str(source)) as opened,
+        av.open(str(target), "w", container_options={"avoid_negative_ts": "disabled"}) as copy,
+    ):
+        streams = {stream: copy.add_stream_from_template(stream) for stream in opened.streams}
+        for packet in opened.demux():
+            if packet.dts is None:
+                continue
+            at = float(packet.pts * packet.time_base)
+            if hole and packet.stream.type == "audio" and hole[0] <= at < hole[1]:
+                continue
+            moved = round(shift / packet.time_base)
+            packet.pts, packet.dts = packet.pts - moved, packet.dts - moved
+            packet.stream = streams[packet.stream]
+            copy.mux(packet)
+
+
+def test_frames_that_are_cut_off_are_not_counted(tmp_path: Path) -> None:
+    film(tmp_path / "a.mp4", click_at=2.0)
+    remux(tmp_path / "a.mp4", tmp_path / "cut.mp4", shift=1.0)
+    with av.open(str(tmp_path / "cut.mp4")) as container:
+        shown = [frame.time for frame in container.decode(video=0)]
+    assert len(shown) < 20
+    np.testing.assert_allclose(frame_times(tmp_path / "cut.mp4"), shown, atol=1e-3)
+
+
+def test_a_hole_in_a_track_is_silence(tmp_path: Path) -> None:
+    film(tmp_path / "a.mp4", click_at=3.0)
+    remux(tmp_path / "a.mp4", tmp_path / "b.mkv", hole=(1.0, 2.0))
+    found = read_sound(tmp_path / "b.mkv", RATE)
+    assert found is not None
+    assert when(found) == pytest.approx(3.005, abs=0.06)
+
+
+def test_a_film_is_as_loud_as_a_wav(tmp_path: Path) -> None:
+    hum = 0.3 * np.sin(2 * np.pi * 440 * np.arange(4 * RATE) / RATE).astype(np.float32)
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        audio = container.add_stream("pcm_s16le", rate=RATE, layout="stereo")
+        stored = np.stack([hum, hum], 1).reshape(1, -1) * 32767
+        frame = av.AudioFrame.from_ndarray(stored.astype(np.int16), format="s16", layout="stereo")
+        frame.sample_rate = RATE
+        for packet in (*audio.encode(frame), *audio.encode(None)):
+            container.mux(packet)
+    found = read_sound(tmp_path / "a.mkv", RATE)
+    assert found is not None
+    assert np.abs(found).max() == pytest.approx(0.3, abs=0.01)
+
+
+def test_what_is_no_number_is_named(tmp_path: Path) -> None:
+    sound = click(1.0)
+    sound[RATE // 2] = np.nan
+    wavfile.write(tmp_path / "a.wav", RATE, sound)
+    with pytest.raises(SoundError, match=r"a\.wav: no number at 0\.500 s, expected finite samples"):
+        read_sound(tmp_path / "a.wav", RATE)
+    wavfile.write(tmp_path / "b.wav", RATE, sound[:0])
+    assert read_sound(tmp_path / "b.wav", RATE) is None
 
 
 def loudest(sounds: FileSounds, video: str, frames: range) -> int:
@@ -134,6 +196,17 @@ def test_shuffled_sound_is_never_ones_own(tmp_path: Path) -> None:
     assert all(one != 6 + 5 * number for number, one in enumerate(found))
 
 
+def test_shuffled_people_hear_another_recording_at_their_own_times(tmp_path: Path) -> None:
+    for name, click_at, count in (("a", 1.0, 20), ("b", 3.0, 8)):
+        film(tmp_path / f"{name}.mp4", click_at=click_at, count=count)
+    config = SoundConfig(shuffled=True)
+    sounds = FileSounds(tmp_path, ["a_left", "a_right", "b_left", "b_right"], config)
+    assert [loudest(sounds, f"a_{side}", range(1, 21)) for side in ("left", "right")] == [16, 16]
+    assert [loudest(sounds, f"b_{side}", range(1, 9)) for side in ("left", "right")] == [6, 6]
+    with pytest.raises(SoundError, match="one sound, expected several"):
+        FileSounds(tmp_path, ["a_left", "a_right"], config)
+
+
 def test_files_that_are_none_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"RIFF")
     (tmp_path / "b.mp4").write_bytes(b"no film at all")
@@ -186,7 +259,7 @@ def test_the_share_of_the_voice_leaves_the_spread_of_arousal() -> None:
     ("changes", "message"),
     [
         ({"preset": "mine"}, "preset 'mine', expected one of default, paper"),
-        ({"frames_per_second": 0.0}, "frames_per_second 0.0, expected above 0"),
+        ({"frames_per_second": 0.0}, r"frames_per_second 0\.0, expected in \[0\.001, 10000\]"),
     ],
 )
 def test_sounds_that_cannot_be_are_refused(changes: dict[str, object], message: str) -> None:
