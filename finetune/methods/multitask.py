@@ -11,7 +11,8 @@ from finetune.load import load_model
 from finetune.loading.notes import ModelNotes
 from finetune.methods.method import Built, Method, label_weights
 from finetune.methods.pretrained import seen_by_encoder
-from finetune.models.affect import AffectModel, SequenceModel
+from finetune.models import cnn_rnn
+from finetune.models.affect import AffectModel
 from finetune.models.audio_visual import AVCNNRNNConfig
 from finetune.models.cnn_rnn import CNNRNNConfig
 from finetune.models.label_spaces import LabelSpaces
@@ -154,7 +155,7 @@ def _other_parts(model: Network, other: Network) -> tuple[str, ...]:
 
     A head in another label space is another head, though it may have as many columns.
     """
-    if isinstance(model, SequenceModel) and not isinstance(other, type(model)):
+    if isinstance(model, cnn_rnn.CNNRNN) and not model.remembers_as(other):
         return ("memory.", "hearing.", *(f"{head}." for head in _HEADS))
     found = [
         f"{name}."
@@ -190,6 +191,11 @@ class OnVideos(Recogniser):
         super().__post_init__()
         if self.clip_frames < 2:
             raise ValueError(f"clip_frames {self.clip_frames}, expected at least 2")
+        if self.network.temporal == "transformer" and self.network.window > self.clip_frames:
+            raise ValueError(
+                f"network.window {self.network.window} with clip_frames {self.clip_frames},"
+                " expected no more: a transformer knows no places that it was not trained on"
+            )
         _ = self.clips
 
     @property

@@ -85,6 +85,12 @@ class CNNRNN(MultiTask, SequenceModel):
         """Features of a frame that the memory sees: F."""
         return self.trunk.num_features  # type: ignore[return-value]
 
+    def remembers_as(self, other: nn.Module) -> bool:
+        """Whether the memory, and what it is given, have the other model's form."""
+        forms = {name: value.shape for name, value in self.memory.state_dict().items()}
+        known = getattr(other, "memory", nn.Identity()).state_dict()
+        return type(self) is type(other) and forms == {n: v.shape for n, v in known.items()}
+
     def frozen(self) -> nn.ModuleList:
         """See :class:`~finetune.models.affect.AffectModel`: the trunk."""
         return nn.ModuleList([self.trunk])

@@ -19,6 +19,7 @@ from finetune.data.opening import read_collection
 from finetune.data.sound.sounds import DrawnVoices, SoundConfig
 from finetune.labels import EXPRESSION_SPACES
 from finetune.load import load_model
+from finetune.loading.notes import ModelNotes
 from finetune.methods.multitask import AVCNNRNN, CNNRNN, MultiTask
 from finetune.models.audio_visual import AVCNNRNNConfig
 from finetune.models.cnn_rnn import CNNRNNConfig
@@ -29,6 +30,7 @@ from finetune.objectives.recognition import Recognition
 from finetune.objectives.supervised import LossConfig
 from finetune.predict import PredictConfig, predict_table
 from finetune.predicting.answers import predict
+from finetune.save import save_model
 from finetune.table import read_table
 from finetune.train import FinetuneConfig, Finetuning, finetune
 from finetune.training.config import FinetuneOptimConfig, HeldOutConfig, TrainDataConfig
@@ -295,6 +297,27 @@ def test_clips_of_features_are_those_of_the_images(tmp_path: Path) -> None:
         two = model.answer_clips(images.images, images.present).expression_logits
     there = seen.present.flatten()
     torch.testing.assert_close(one[there], two[there])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"hidden": 12}, {"layers": 1}, {"temporal": "transformer", "window": 8}]
+)
+def test_another_memory_starts_fresh_on_the_same_trunk(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    torch.manual_seed(0)
+    first = replace(MEMORY, network=replace(MEMORY.network, layers=2)).build().model
+    save_model(first, tmp_path, ModelNotes())
+    network = replace(MEMORY.network, **{"layers": 2, **changes})
+    model = replace(MEMORY, network=network, init_from=str(tmp_path)).build().model
+    for name, value in first.trunk.state_dict().items():
+        assert torch.equal(model.trunk.state_dict()[name], value), name
+
+
+def test_a_transformer_answers_no_longer_windows_than_it_was_trained_on() -> None:
+    network = replace(MEMORY.network, temporal="transformer", window=9)
+    with pytest.raises(ValueError, match="window 9 with clip_frames 8, expected no more"):
+        replace(MEMORY, network=network)
 
 
 LISTENING = AVCNNRNN(
