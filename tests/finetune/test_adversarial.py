@@ -317,8 +317,8 @@ def recogniser(drawn: Path, out: Path, split: str) -> FinetuneConfig:
         RUN,
         output_dir=str(out),
         method=MultiTask(losses=METHOD.losses, network=MultiTaskConfig(image_size=32)),
-        data=TrainDataConfig(kind="generated", root=str(drawn), workers=0),
-        validation=HeldOutConfig(kind="synthetic", split=split),
+        data=replace(RUN.data, kind="generated", root=str(drawn)),
+        validation=HeldOutConfig(kind="synthetic", split=split, count=24),
         optim=FinetuneOptimConfig(warmup_epochs=0),
     )
 
