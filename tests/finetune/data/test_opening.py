@@ -26,8 +26,8 @@ def refusal(config):
 
 
 def test_every_kind_has_a_tree_here():
-    without_labels = {"folder", "list"}  # tests of their own
-    assert {tree.kind for tree in EVERY.values()} | {"synthetic"} | without_labels == set(KINDS)
+    own_tests = {"folder", "list", "generated", "synthetic"}
+    assert {tree.kind for tree in EVERY.values()} | own_tests == set(KINDS)
 
 
 @pytest.mark.parametrize("name", EVERY)
