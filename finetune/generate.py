@@ -18,6 +18,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from finetune.data import generated
+from finetune.data.config import LabelledConfig
+from finetune.data.opening import read_collection
 from finetune.generating.drawing import draw, every_expression, noise, tell
 from finetune.generating.sheets import draw_sheets
 from finetune.labels import LabelError, Targets
@@ -50,6 +52,8 @@ class GenerateConfig:
         valence: in [-1, 1]; null: not told.
         arousal: in [-1, 1]; null: not told.
         action_units: that shall be there (AU6 AU12); the model's others shall not. Empty: not told.
+        labels_of: a collection whose labels are told instead, those of one image after another and
+            from the first again; its images are not looked at. Null: none.
         seed: of the noise.
         batch_size: images at once.
         runtime: device, threads.
@@ -62,6 +66,7 @@ class GenerateConfig:
     valence: float | None = None
     arousal: float | None = None
     action_units: tuple[str, ...] = ()
+    labels_of: LabelledConfig | None = None
     seed: int = 0
     batch_size: int = 64
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
@@ -83,10 +88,16 @@ class GenerateConfig:
                 raise ValueError(f"{name} {value}, expected in [-1, 1] or null")
         if (self.valence is None) != (self.arousal is None):
             raise ValueError("valence without arousal, or arousal without valence, expected both")
+        if self.labels_of is not None and self._named:
+            raise ValueError("labels_of beside labels for all, expected one of them")
 
     @property
     def told(self) -> bool:
         """Whether the generator is told anything."""
+        return self._named or self.labels_of is not None
+
+    @property
+    def _named(self) -> bool:
         return bool(self.expression or self.action_units or self.valence is not None)
 
 
@@ -108,7 +119,7 @@ def generate(config: GenerateConfig) -> Path:
     if config.told and not model.conditional:
         raise UserError(
             f"{config.model}: a generator that is told nothing, expected no expression, valence,"
-            " arousal or action_units"
+            " arousal, action_units or labels_of"
         )
     told = _told(config, model)
     runtime = Runtime(config.runtime)
@@ -145,6 +156,17 @@ def _told(config: GenerateConfig, model: GAN) -> Targets:
         raise UserError(f"action_units {unknown[0]!r}, expected some of {', '.join(units)}")
     if not config.told:
         return every_expression(model, n)
+    if config.labels_of is not None:
+        collection = read_collection(config.labels_of)
+        there = collection.annotations.targets.to(labels.expressions, labels.action_units)
+        known = [there.expression_valid, there.valence_arousal_valid, there.action_units_valid]
+        rows = np.flatnonzero(np.column_stack(known).any(1))
+        if not len(rows):
+            raise UserError(
+                f"labels_of {collection.kind} {collection.split}: no label that the model knows,"
+                " expected some"
+            )
+        return there.select(rows[np.arange(n) % len(rows)])
     expression = valence_arousal = action_units = None
     if config.expression is not None:
         try:

@@ -39,7 +39,9 @@ class AdversarialConfig:
             images, for the generator; 0: none.
         condition: weight of the labels' losses on what was drawn for them, for a conditional
             generator; 0: it is not asked whether it drew what it was told.
-        r1: gamma of the penalty on the discriminator's gradient at real images; 0: none.
+        r1: gamma of the penalty on the discriminator's gradient at real images: the more pixels and
+            the fewer images a batch, the larger (Karras et al. 2020: 0.0002 pixels / batch); 0: none,
+            as under spectral norms.
     """
 
     loss: str = "hinge"

@@ -75,7 +75,7 @@ def touched(objective: Adversarial, batch: LabelledBatch, tasks: tuple[str, ...]
     }
 
 
-@pytest.mark.parametrize("discriminator", ["residual", "small"])
+@pytest.mark.parametrize("discriminator", ["residual", "spectral", "small"])
 @pytest.mark.parametrize("loss", ["hinge", "non_saturating"])
 def test_each_phase_touches_its_own_network(discriminator: str, loss: str) -> None:
     networks = replace(NETWORKS, discriminator=discriminator, conditional=True)
@@ -273,12 +273,13 @@ def test_unlabelled_images_are_real(tmp_path: Path) -> None:
     assert finetune(replace(RUN, output_dir=str(tmp_path), data=data))
 
 
-def test_the_generator_learns_twice_as_fast(tmp_path: Path) -> None:
+def test_the_generator_learns_at_its_own_rate(tmp_path: Path) -> None:
     from finetune.train import Finetuning
     from pretrain.engine.runtime import Runtime
     from pretrain.engine.signals import StopSignal
 
-    config = replace(RUN, output_dir=str(tmp_path))
+    method = replace(METHOD, networks=replace(NETWORKS, generator_rate=2.0))
+    config = replace(RUN, output_dir=str(tmp_path), method=method)
     made = Finetuning(config, Runtime(config.runtime, averaged=True), 1, StopSignal())
     scales = {}
     names = {weight: name for name, weight in made.model.named_parameters()}
@@ -310,6 +311,26 @@ def test_drawn_faces_come_with_a_manifest_that_can_be_trained_on(
     assert {(row["expression"], row["valence"], row["AU6"], row["AU1"]) for row in rows} == {
         ("Happiness", "0.5", "1", "0")
     }
+
+
+def test_faces_are_drawn_for_the_labels_of_a_collection(trained: Path, tmp_path: Path) -> None:
+    root = tmp_path / "collection"
+    root.mkdir()
+    rows = ["a.jpg,Sadness,,,,", "b.jpg,,-0.5,0.25,,", "c.jpg,,,,,", "d.jpg,,,,1,0"]
+    head = "image,expression,valence,arousal,AU1,AU12\n"
+    (root / "train.csv").write_text(head + "\n".join(rows) + "\n")
+    labels = LabelledConfig(kind="manifest", root=str(root), split="train")
+    config = GenerateConfig(model=str(trained), out=str(tmp_path / "out"), count=5)
+    told = list(csv.DictReader(generate(replace(config, labels_of=labels)).open()))
+    seen = [
+        [row[name] for name in ("expression", "valence", "arousal", "AU1", "AU12")] for row in told
+    ]
+    three = [["Sadness", *[""] * 4], ["", "-0.5", "0.25", "", ""], ["", "", "", "1", "0"]]
+    assert seen == [*three, *three[:2]]  # the one without labels is left out
+    (root / "train.csv").write_text(head + "c.jpg,,,,,\n")
+    nothing = replace(config, labels_of=labels, out=str(tmp_path / "nothing"))
+    with pytest.raises(UserError, match="labels_of manifest train: no label that the model knows"):
+        generate(nothing)
 
 
 def recogniser(drawn: Path, out: Path, split: str) -> FinetuneConfig:

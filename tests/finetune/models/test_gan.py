@@ -13,7 +13,7 @@ SMALL = GANConfig(image_size=32, width=4, latent=8)
 
 
 @pytest.mark.parametrize("side", [32, 64, 96])
-@pytest.mark.parametrize("discriminator", ["residual", "small"])
+@pytest.mark.parametrize("discriminator", ["residual", "spectral", "small"])
 def test_faces_of_every_side_are_drawn_and_answered(side: int, discriminator: str) -> None:
     model = replace(SMALL, image_size=side, discriminator=discriminator).build()
     drawn = model.generator(2 * torch.rand(2, 8) - 1)
@@ -37,9 +37,9 @@ def test_the_published_discriminator_has_its_convolutions() -> None:
     assert shapes == [(width, (5, 5), (2, 2)) for width in (64, 128, 256)]
 
 
-def test_every_layer_of_the_residual_discriminator_is_bounded() -> None:
+def test_every_layer_of_the_spectral_discriminator_is_bounded() -> None:
     torch.manual_seed(0)
-    network = SMALL.build().discriminator
+    network = replace(SMALL, discriminator="spectral").build().discriminator
     for _ in range(200):  # power iterations
         network(torch.randn(2, 3, 32, 32))
     layers = [m for m in network.trunk.modules() if isinstance(m, torch.nn.Conv2d)]
@@ -75,8 +75,9 @@ def test_as_a_model_it_is_the_discriminator_and_comes_back(tmp_path) -> None:
     [
         ({"image_size": 48}, "image_size 48, expected one of 32, 64, 96"),
         ({"mean": (0.4, 0.4, 0.4)}, r"expected 0\.5: what is drawn is in"),
-        ({"discriminator": "big"}, "discriminator 'big', expected one of residual, small"),
+        ({"discriminator": "big"}, "discriminator 'big', expected one of residual, spectral, small"),
         ({"latent": 0}, "latent 0, expected at least 1"),
+        ({"generator_rate": 0.0}, "generator_rate 0.0, expected > 0"),
     ],
 )
 def test_networks_that_cannot_be_are_refused(changes, message) -> None:
