@@ -8,21 +8,20 @@ source launch/rows.sh
 
 read_arguments "$@"
 
-large="--method.network.image_size=64"
 arcface="--method.network.expression_head=cosine --method.margin.angle=0.5 --method.margin.warmup_epochs=2"
 no_norms="--optim.base_lr=1.6e-3" # networks without batch norms
 half="--method.losses.valence_arousal=0.25 --method.losses.expression=0.5 --method.losses.action_units=0.5"
 only_affect="--method.losses.valence_arousal=0.5 --method.losses.expression=0 --method.losses.action_units=0"
 only_categories="--method.losses.valence_arousal=0"
 declare -A rows=(
-    [mt_vgg]="$large --method.network.trunk=vgg_face $no_norms"
-    [mt_affwild]="$large --method.network.trunk=vgg_face $no_norms $half"
-    [mt_arcvgg]="$large --method.network.trunk=vgg_face $no_norms $arcface"
-    [mt_sphereface]="$large --method.network.trunk=sphereface_20 $no_norms"
+    [mt_vgg]="--method.network.trunk=vgg_face $no_norms"
+    [mt_affwild]="--method.network.trunk=vgg_face $no_norms $half"
+    [mt_arcvgg]="--method.network.trunk=vgg_face $no_norms $arcface"
+    [mt_sphereface]="--method.network.trunk=sphereface_20 $no_norms"
     [mt_inception_resnet]="--method.network.image_size=80 --method.network.trunk=inception_resnet_v1"
-    [mt_ir_50]="$large --method.network.trunk=ir_50"
-    [mt_arcres]="$large --method.network.trunk=ir_50 $arcface"
-    [mtanet]="$large --method.network.trunk=seresnet50 --method.network.task_hidden=256"
+    [mt_ir_50]="--method.network.trunk=ir_50"
+    [mt_arcres]="--method.network.trunk=ir_50 $arcface"
+    [mtanet]="--method.network.trunk=seresnet50 --method.network.task_hidden=256"
     [abaw_cnn]="--method.network.image_size=48 --method.losses.valence_arousal=0 --method.losses.action_units=0"
 )
 # A small network, so that three seeds of everything are minutes: several tasks against alpha and
@@ -60,8 +59,8 @@ rows[voices_of_others]="$listening --data.sound.shuffled=true $clips"
 supervised="--method.adversarial.weight=0" tenth="--data.share=0.1"
 rows[gan]="--method.adversarial.weight=1"
 rows[gan_alone]="$supervised"
-rows[gan_0.1]="$tenth --data.unlabelled=rest --data.unlabelled_passes=0.111 --training.epochs=150"
-rows[gan_alone_0.1]="$tenth $supervised --training.epochs=300"
+rows[gan_0.1]="$tenth --data.unlabelled=rest --data.unlabelled_passes=0.111 --training.epochs=125"
+rows[gan_alone_0.1]="$tenth $supervised --training.epochs=250"
 choose_rows
 
 config_of() { # ROW

@@ -39,16 +39,16 @@ class AdversarialConfig:
             images, for the generator; 0: none.
         condition: weight of the labels' losses on what was drawn for them, for a conditional
             generator; 0: it is not asked whether it drew what it was told.
-        r1: gamma of the penalty on the discriminator's gradient at real images: the more pixels and
-            the fewer images a batch, the larger (Karras et al. 2020: 0.0002 pixels / batch); 0: none,
-            as under spectral norms.
+        r1: gamma of the penalty on the discriminator's gradient at real images: the more pixels
+            and the fewer images a batch, the larger (Karras et al. 2020: 0.0002 pixels / batch);
+            0: none, as under spectral norms.
     """
 
-    loss: str = "hinge"
+    loss: str = "non_saturating"
     weight: float = 1.0
     feature_matching: float = 0.0
     condition: float = 0.5
-    r1: float = 0.0
+    r1: float = 0.05
 
     def __post_init__(self) -> None:
         """Refuses unknown losses and negative weights."""

@@ -166,9 +166,7 @@ class Loop:
         if runtime.config.compile:
             model.compile(fullgraph=True, dynamic=False)
         self.backend = wrap(runtime, model, optimizer, optim.clip_norm)
-        self.average = (
-            WeightAverage(model.named_parameters(), optim.ema_decay) if optim.ema_decay else None
-        )
+        self.average = WeightAverage(model, optim.ema_decay) if optim.ema_decay else None
         self.progress = Progress.new(len(objective.tasks), runtime.device)
 
     def run(
@@ -275,11 +273,11 @@ class Loop:
                 self.backend.backward(sums.sum() * runtime.world_size * len(window))
             losses += sums.detach()
         norm, skip = self.backend.step()
-        if self.average:
-            self.average.update(skip)
         good = skip == 0
         for buffer, before in buffers:  # a step that is skipped leaves no trace in batch norms
             buffer.copy_(torch.where(good, buffer, before))
+        if self.average:
+            self.average.update(progress.step, skip)
         progress.loss_sums += torch.where(good, losses, 0.0)
         progress.norm_sum += torch.where(good, norm, 0.0)
         progress.skipped += skip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,42 +132,68 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 class WeightAverage:
-    """Exponential moving average of trainable parameters, without reading the device.
+    """Exponential moving average of what a model learns, without reading the device.
+
+    Trainable parameters, and the statistics of batch norms, which belong to the weights that were
+    averaged with them. The average is young at first: after t steps no more than (1 + t) / (10 + t)
+    of it stays, else fresh weights would be in it for long.
 
     Args:
-        parameters: named parameters to follow.
+        model: to follow.
         decay: share of the average that stays, a step.
     """
 
-    def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]], decay: float) -> None:
+    def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
-        self._live = {name: p for name, p in parameters if p.requires_grad}
-        self.weights = {name: p.detach().clone() for name, p in self._live.items()}
+        self._live = _learned(model)
+        self.weights = {name: value.detach().clone() for name, value in self._live.items()}
 
     @torch.no_grad()
-    def update(self, skipped: Tensor) -> None:
-        """Moves towards the weights; not at all where ``skipped`` (a scalar of 0 or 1) is 1."""
-        share = (1 - self.decay) * (1 - skipped)
-        for name, parameter in self._live.items():
-            self.weights[name].lerp_(parameter.detach(), share.to(parameter.dtype))
+    def update(self, step: int, skipped: Tensor) -> None:
+        """Moves towards the weights; not at all where ``skipped`` (a scalar of 0 or 1) is 1.
+
+        Args:
+            step: steps before this one.
+            skipped: whether it changed nothing.
+        """
+        share = (1 - min(self.decay, (1 + step) / (10 + step))) * (1 - skipped)
+        for name, value in self._live.items():
+            self.weights[name].lerp_(value.detach(), share.to(value.dtype))
 
     @torch.no_grad()
     def copy_to(self, model: nn.Module) -> None:
         """Gives a model of the same form the averaged weights."""
-        for name, parameter in model.named_parameters():
-            if name in self.weights:
-                parameter.copy_(self.weights[name])
+        tensors = _tensors(model)
+        for name, value in self.weights.items():
+            tensors[name].copy_(value)
 
     def lend_to(self, model: nn.Module) -> None:
         """Puts the averages into a model of the same form, which then follows them."""
-        for name, parameter in model.named_parameters():
-            if name in self.weights:
-                parameter.data = self.weights[name]
+        tensors = _tensors(model)
+        for name, value in self.weights.items():
+            tensors[name].data = value
 
     def load(self, weights: dict[str, Tensor]) -> None:
         """Takes over saved averages."""
         for name, value in weights.items():
             self.weights[name].copy_(value)
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def _learned(model: nn.Module) -> dict[str, Tensor]:
+    """Trainable parameters and the running statistics of batch norms, by name."""
+    found: dict[str, Tensor] = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    for prefix, module in model.named_modules():
+        if isinstance(module, _BatchNorm):
+            found |= {
+                f"{prefix}.{name}" if prefix else name: value
+                for name, value in module.named_buffers(recurse=False)
+                if value.is_floating_point()
+            }
+    return found
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, Tensor]:

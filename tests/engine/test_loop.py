@@ -169,6 +169,35 @@ def test_a_skipped_step_leaves_no_trace_in_batch_norms(tmp_path: Path) -> None:
     assert torch.isfinite(norm.running_var).all()
 
 
+def test_the_average_is_young_at_first_and_has_the_statistics_of_its_weights(
+    tmp_path: Path,
+) -> None:
+    norm = nn.BatchNorm1d(3)
+    model = nn.Sequential(norm, nn.Linear(3, 2))
+    loop = make_loop(tmp_path, model=model, ema_decay=0.3)
+    states = [{n: v.clone() for n, v in model.state_dict().items() if "num" not in n}]
+
+    def watched() -> Iterator[list[Rows]]:
+        for window in windows(0, (SAMPLES,), [5]):
+            yield window
+            states.append({name: model.state_dict()[name].clone() for name in states[0]})
+
+    assert loop.run(watched(), Tracker(tmp_path, (), 0, STEPS, {}))
+    states.append({name: model.state_dict()[name] for name in states[0]})
+    expected = states[0]
+    for step in range(STEPS):
+        if step != 5:  # it is skipped
+            stays = min(0.3, (1 + step) / (10 + step))
+            expected = {
+                n: stays * v + (1 - stays) * states[step + 1][n] for n, v in expected.items()
+            }
+    assert loop.average is not None
+    torch.testing.assert_close(loop.average.weights, expected)
+    other = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2))
+    loop.average.copy_to(other)
+    torch.testing.assert_close(other[0].running_var, expected["0.running_var"])
+
+
 def test_the_mean_between_log_points_leaves_skipped_steps_out(tmp_path: Path) -> None:
     train(tmp_path / "each", spoil=[5])
     train(tmp_path / "rare", spoil=[5], log_every_steps=4)

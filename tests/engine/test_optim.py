@@ -73,14 +73,14 @@ def test_groups_scale_the_learning_rate() -> None:
 
 
 def test_the_weight_average_follows_its_recursion_and_skips() -> None:
-    weight = nn.Parameter(torch.zeros(3))
-    average = WeightAverage([("weight", weight)], decay=0.9)
-    with torch.no_grad():
-        weight.fill_(1.0)
-    average.update(torch.tensor(0.0))
-    average.update(torch.tensor(1.0))  # a skipped step
-    average.update(torch.tensor(0.0))
-    torch.testing.assert_close(average.weights["weight"], torch.full((3,), 1 - 0.9**2))
+    layer = nn.Linear(3, 1, bias=False)
+    nn.init.zeros_(layer.weight)
+    average = WeightAverage(layer, decay=0.9)
+    nn.init.ones_(layer.weight)
+    average.update(100, torch.tensor(0.0))
+    average.update(101, torch.tensor(1.0))  # a skipped step
+    average.update(102, torch.tensor(0.0))
+    torch.testing.assert_close(average.weights["weight"], torch.full((1, 3), 1 - 0.9**2))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,10 @@ def test_as_a_model_it_is_the_discriminator_and_comes_back(tmp_path) -> None:
     [
         ({"image_size": 48}, "image_size 48, expected one of 32, 64, 96"),
         ({"mean": (0.4, 0.4, 0.4)}, r"expected 0\.5: what is drawn is in"),
-        ({"discriminator": "big"}, "discriminator 'big', expected one of residual, spectral, small"),
+        (
+            {"discriminator": "big"},
+            "discriminator 'big', expected one of residual, spectral, small",
+        ),
         ({"latent": 0}, "latent 0, expected at least 1"),
         ({"generator_rate": 0.0}, "generator_rate 0.0, expected > 0"),
     ],
