@@ -39,16 +39,15 @@ class AdversarialConfig:
             images, for the generator; 0: none.
         condition: weight of the labels' losses on what was drawn for them, for a conditional
             generator; 0: it is not asked whether it drew what it was told.
-        r1: gamma of the penalty on the discriminator's gradient at real images: the more pixels
-            and the fewer images a batch, the larger (Karras et al. 2020: 0.0002 pixels / batch);
-            0: none, as under spectral norms.
+        r1: gamma of the penalty on the discriminator's gradient at real images; 0: none, as under
+            spectral norms.
     """
 
     loss: str = "non_saturating"
     weight: float = 1.0
     feature_matching: float = 0.0
     condition: float = 0.5
-    r1: float = 0.05
+    r1: float = 0.3
 
     def __post_init__(self) -> None:
         """Refuses unknown losses and negative weights."""
@@ -140,10 +139,11 @@ class Adversarial(Supervised):
             return super().forward(batch)
         config, labels, model = self.adversarial, batch.labels, self.model
         real = as_drawn(batch.images).requires_grad_(config.r1 > 0)
-        drawn = model.generator(*self._given(batch))
-        answer, real_logits, real_features = model.discriminator(real)
-        _, drawn_logits, _ = model.discriminator(drawn.detach())
-        played, judged, features = self._unmoved(drawn)
+        noise, condition = self._given(batch)
+        drawn = model.generator(noise, condition)
+        answer, real_logits, real_features = model.discriminator(real, condition)
+        _, drawn_logits, _ = model.discriminator(drawn.detach(), condition)
+        played, judged, features = self._unmoved(drawn, condition)
         for_real, for_drawn = discriminator_losses(real_logits, drawn_logits, config.loss)
         found = {
             "real": config.weight * for_real,
@@ -171,9 +171,11 @@ class Adversarial(Supervised):
         assert spaces.expressions is not None
         return noise, condition_of(batch.labels, len(spaces.expressions))
 
-    def _unmoved(self, drawn: Tensor) -> tuple[Predictions, Tensor, Tensor]:
+    def _unmoved(
+        self, drawn: Tensor, condition: Tensor | None
+    ) -> tuple[Predictions, Tensor, Tensor]:
         """What the discriminator says of drawn images with its weights and statistics at rest."""
         network = self.model.discriminator
         still = {name: value.detach() for name, value in network.named_parameters()}
         still |= {name: value.clone() for name, value in network.named_buffers()}
-        return functional_call(network, still, (drawn,))  # type: ignore[no-any-return]
+        return functional_call(network, still, (drawn, condition))  # type: ignore[no-any-return]

@@ -48,6 +48,21 @@ def test_every_layer_of_the_spectral_discriminator_is_bounded() -> None:
     assert len(layers) == 9
 
 
+def test_realness_is_that_of_an_image_with_its_labels_and_answers_do_not_see_them() -> None:
+    torch.manual_seed(0)
+    network = replace(SMALL, conditional=True).build().discriminator.eval()
+    drawn, condition = torch.rand(4, 3, 32, 32), torch.randn(4, SMALL.condition_width)
+    with torch.no_grad():
+        answer, alone, _ = network(drawn)
+        assert torch.equal(network(drawn, condition)[1], alone)  # it starts without an opinion
+        network.fitting.weight.normal_()
+        other, together, features = network(drawn, condition)
+        inner = (condition @ network.fitting.weight.T) * network.norm(features)
+    torch.testing.assert_close(together, alone + inner.sum(1))
+    assert torch.equal(answer.expression_logits, other.expression_logits)
+    assert torch.equal(answer.valence_arousal, other.valence_arousal)
+
+
 def test_images_and_drawings_have_one_range() -> None:
     images = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
     assert as_drawn(images).min() == -1
