@@ -174,7 +174,7 @@ class Discriminator(nn.Module):
         bound = spectral_norm if config.discriminator == "spectral" else _unbounded
         small = config.discriminator == "small"
         self.trunk, width = _small_trunk(config) if small else _residual_trunk(config, bound)
-        self.realness = bound(nn.Linear(width, 1))
+        self.judges = nn.ModuleDict({"realness": bound(nn.Linear(width, 1))})
         # Heads start near zero whatever the size of the features: tanh of large ones never learns.
         self.norm = nn.LayerNorm(width)
         self.valence_arousal = nn.Linear(width, 2)
@@ -184,8 +184,8 @@ class Discriminator(nn.Module):
             nn.init.normal_(head.weight, std=0.01)
             nn.init.zeros_(head.bias)
         if config.conditional:
-            self.fitting = nn.Linear(config.condition_width, width, bias=False)
-            nn.init.zeros_(self.fitting.weight)
+            self.judges["fitting"] = nn.Linear(config.condition_width, width, bias=False)
+            nn.init.zeros_(self.judges["fitting"].weight)
 
     def forward(
         self, drawn: Tensor, condition: Tensor | None = None
@@ -205,9 +205,9 @@ class Discriminator(nn.Module):
             expression_logits=self.expressions(normed),
             action_unit_logits=self.action_units(normed),
         )
-        realness = self.realness(features).squeeze(1)
+        realness = self.judges["realness"](features).squeeze(1)
         if condition is not None:
-            realness = realness + (self.fitting(condition) * normed).sum(1)
+            realness = realness + (self.judges["fitting"](condition) * normed).sum(1)
         return answer, realness, features
 
 

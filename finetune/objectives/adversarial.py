@@ -116,6 +116,7 @@ class Adversarial(Supervised):
         self.adversarial = config
         if not config.plays:
             model.generator.requires_grad_(False)
+            model.discriminator.judges.requires_grad_(False)
             return
         self._told = model.conditional and config.condition > 0
         self._games = ["real", "drawn", "generator"]

@@ -43,9 +43,15 @@ def test_two_processes_train_the_model_of_one(tmp_path: Path, kind: str) -> None
 
 
 @pytest.mark.distributed
-def test_two_processes_play_one_game(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "penalties",
+    [
+        ("--method.adversarial.r1", 1, "--method.adversarial.feature_matching", 1),
+        ("--method.adversarial.weight", 0),  # nothing is played, and nobody judges
+    ],
+)
+def test_two_processes_play_one_game(tmp_path: Path, penalties: tuple[object, ...]) -> None:
     networks = ("--method.networks.image_size", 32, "--method.networks.width", 4)
-    penalties = ("--method.adversarial.r1", 1, "--method.adversarial.feature_matching", 1)
     played = ("--method", "GAN", *networks, "--method.networks.conditional", "true", *penalties)
     both = (*COMMAND, *played, "--output_dir", tmp_path, "--training.micro_batch_size", 4)
     code, _, errors = run(*TORCHRUN, 2, *both, **of_kind("ddp"))

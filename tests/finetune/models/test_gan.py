@@ -55,9 +55,9 @@ def test_realness_is_that_of_an_image_with_its_labels_and_answers_do_not_see_the
     with torch.no_grad():
         answer, alone, _ = network(drawn)
         assert torch.equal(network(drawn, condition)[1], alone)  # it starts without an opinion
-        network.fitting.weight.normal_()
+        fitting = network.judges["fitting"].weight.normal_()
         other, together, features = network(drawn, condition)
-        inner = (condition @ network.fitting.weight.T) * network.norm(features)
+        inner = (condition @ fitting.T) * network.norm(features)
     torch.testing.assert_close(together, alone + inner.sum(1))
     assert torch.equal(answer.expression_logits, other.expression_logits)
     assert torch.equal(answer.valence_arousal, other.valence_arousal)
