@@ -184,8 +184,9 @@ class Discriminator(nn.Module):
             nn.init.normal_(head.weight, std=0.01)
             nn.init.zeros_(head.bias)
         if config.conditional:
-            self.judges["fitting"] = nn.Linear(config.condition_width, width, bias=False)
-            nn.init.zeros_(self.judges["fitting"].weight)
+            fitting = nn.Linear(config.condition_width, width, bias=False)
+            nn.init.zeros_(fitting.weight)
+            self.judges["fitting"] = fitting
 
     def forward(
         self, drawn: Tensor, condition: Tensor | None = None

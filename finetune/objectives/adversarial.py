@@ -38,7 +38,7 @@ class AdversarialConfig:
         feature_matching: weight of the squared distance between the mean features of real and drawn
             images, for the generator; 0: none.
         condition: weight of the labels' losses on what was drawn for them, for a conditional
-            generator; 0: it is not asked whether it drew what it was told.
+            generator, beside what realness knows of them; more costs variety.
         r1: gamma of the penalty on the discriminator's gradient at real images; 0: none, as under
             spectral norms.
     """
@@ -46,7 +46,7 @@ class AdversarialConfig:
     loss: str = "non_saturating"
     weight: float = 1.0
     feature_matching: float = 0.0
-    condition: float = 0.5
+    condition: float = 0.1
     r1: float = 0.3
 
     def __post_init__(self) -> None:
