@@ -37,19 +37,21 @@ _run_row() { # OUT ROW SEED KIND CONFIG
 }
 
 run_rows() {
-    local config_of=$1 failed=0 seed row kind config started=() job
+    local config_of=$1 failed=0 seed row kind config ended
     mkdir -p "$out"
+    ended=$(mktemp -d) # not exit codes: a shell forgets those of jobs whose number comes up again
     declare -A kinds=()
     for seed in $(seq 0 $((seeds - 1))); do
         for row in "${wanted[@]}"; do
             read -r kind config < <("$config_of" "$row")
             kinds[$kind]=1
             while (($(jobs -rp | wc -l) >= ${JOBS:-1})); do sleep 0.2; done
-            _run_row "$out" "$row" "$seed" "$kind" "$config" &
-            started+=($!)
+            { _run_row "$out" "$row" "$seed" "$kind" "$config" && : > "$ended/$row-$seed"; } &
         done
     done
-    for job in "${started[@]}"; do wait "$job" || failed=1; done # each once, however it ended
+    wait
+    (($(find "$ended" -type f | wc -l) == seeds * ${#wanted[@]})) || failed=1
+    rm -r "$ended"
     for kind in "${!kinds[@]}"; do
         python -m finetune.compare "$out/$kind" --out "$out/$kind.md" || failed=1
     done

@@ -17,7 +17,7 @@ declare -A rows=(
     [mt_vgg]="--method.network.trunk=vgg_face $no_norms"
     [mt_affwild]="--method.network.trunk=vgg_face $no_norms $half"
     [mt_arcvgg]="--method.network.trunk=vgg_face $no_norms $arcface"
-    [mt_sphereface]="--method.network.trunk=sphereface_20 $no_norms"
+    [mt_sphereface]="--method.network.image_size=48 --method.network.trunk=sphereface_20 $no_norms"
     [mt_inception_resnet]="--method.network.image_size=80 --method.network.trunk=inception_resnet_v1"
     [mt_ir_50]="--method.network.trunk=ir_50"
     [mt_arcres]="--method.network.trunk=ir_50 $arcface"

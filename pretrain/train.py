@@ -59,6 +59,7 @@ class MaskedReconstruction:
     """The objective of stage one: predict the pixels of the masked patches."""
 
     tasks = ("reconstruction",)
+    turns = ("",)
 
     def __init__(self, config: MAEConfig) -> None:
         self._predicted = config.predicted_count
@@ -67,8 +68,9 @@ class MaskedReconstruction:
         """Predicted patches of the batch."""
         return torch.tensor([len(batch.images) * self._predicted], device=batch.images.device)
 
-    def sums(self, model: nn.Module, batch: Batch) -> Tensor:
+    def sums(self, model: nn.Module, batch: Batch, turn: str) -> Tensor:
         """Sum of their mean squared errors."""
+        del turn
         return model(batch.images, batch.noise).reshape(1)  # type: ignore[no-any-return]
 
 

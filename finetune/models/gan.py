@@ -208,7 +208,8 @@ class Discriminator(nn.Module):
         )
         realness = self.judges["realness"](features).squeeze(1)
         if condition is not None:
-            realness = realness + (self.judges["fitting"](condition) * normed).sum(1)
+            fitting = self.judges["fitting"](condition)
+            realness = realness + (fitting * normed).sum(1) / fitting.shape[1] ** 0.5
         return answer, realness, features
 
 

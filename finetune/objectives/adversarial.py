@@ -1,8 +1,8 @@
 """A discriminator that learns affect, and to tell real from drawn; a generator that learns of it.
 
-Both phases are of one step and of the same weights, and neither touches the other's: what the
-discriminator learns of drawn images leaves the generator alone, and the generator learns through a
-discriminator whose weights stand still.
+The networks learn in turn, each step first the discriminator, then the generator of the same noise,
+and neither turn touches the other's weights or statistics. (Both at once, of the same weights, drew
+a few faces over and over: the discriminator has to have seen what is drawn now.)
 
 Shapes: B batch, L width of the noise.
 
@@ -14,18 +14,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from finetune.batches import LabelledBatch, LabelTensors, SeenBatch
-from finetune.labels import Predictions
 from finetune.models.gan import GAN, as_drawn
 from finetune.objectives.supervised import LossConfig, Supervised
 
 _LOSSES = ("non_saturating", "hinge")
+
+#: Whose turn it is: how the names of the weights begin.
+_DISCRIMINATOR, _GENERATOR = "model.discriminator.", "model.generator."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +127,7 @@ class Adversarial(Supervised):
         self._games += ["r1"] if config.r1 else []
         told = [f"drawn_{task}" for task in self._labelled] if self._told else []
         self.tasks = (*self.tasks, *self._games, *told)
+        self.turns = (_DISCRIMINATOR, _GENERATOR)
 
     def counts(self, batch: LabelledBatch | SeenBatch) -> Tensor:
         """See :class:`~finetune.objectives.objective.TrainedModel`."""
@@ -133,34 +137,61 @@ class Adversarial(Supervised):
         every = labelled.new_full((len(self._games),), len(batch.labels.expression))
         return torch.cat([labelled, every, *([labelled] if self._told else [])])
 
-    def forward(self, batch: LabelledBatch | SeenBatch) -> Tensor:
-        """See :class:`~finetune.objectives.objective.TrainedModel`."""
+    def forward(self, batch: LabelledBatch | SeenBatch, turn: str = "") -> Tensor:
+        """See :class:`~finetune.objectives.objective.TrainedModel`.
+
+        Args:
+            batch: real images.
+            turn: one of :attr:`turns`: what the other one pays is zero; empty: both.
+        """
         assert isinstance(batch, LabelledBatch)
         if not self.adversarial.plays:
             return super().forward(batch)
-        config, labels, model = self.adversarial, batch.labels, self.model
-        real = as_drawn(batch.images).requires_grad_(config.r1 > 0)
         noise, condition = self._given(batch)
-        drawn = model.generator(noise, condition)
-        answer, real_logits, real_features = model.discriminator(real, condition)
-        _, drawn_logits, _ = model.discriminator(drawn.detach(), condition)
-        played, judged, features = self._unmoved(drawn, condition)
+        found = dict.fromkeys(self.tasks, torch.zeros((), device=noise.device))
+        if turn != _GENERATOR:
+            found |= self._discriminating(batch, noise, condition)
+        if turn != _DISCRIMINATOR:
+            found |= self._generating(batch, noise, condition)
+        sums = torch.stack([found[task].float() for task in self.tasks])
+        if turn:  # DDP waits for a gradient of every weight
+            sums = sums + 0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
+        return sums
+
+    def _discriminating(
+        self, batch: LabelledBatch, noise: Tensor, condition: Tensor | None
+    ) -> dict[str, Tensor]:
+        """What the discriminator pays."""
+        config, network = self.adversarial, self.model.discriminator
+        real = as_drawn(batch.images).requires_grad_(config.r1 > 0)
+        drawn = _at_rest(self.model.generator, noise, condition).detach()
+        answer, real_logits, _ = network(real, condition)
+        _, drawn_logits, _ = network(drawn, condition)
+        found = dict(zip(self._labelled, self.sums(answer, batch.labels), strict=True))
         for_real, for_drawn = discriminator_losses(real_logits, drawn_logits, config.loss)
-        found = {
-            "real": config.weight * for_real,
-            "drawn": config.weight * for_drawn,
-            "generator": config.weight * generator_loss(judged, config.loss),
-        }
-        if config.feature_matching:
-            apart = (real_features.detach().mean(0) - features.mean(0)).square().mean()
-            found["feature_matching"] = config.feature_matching * len(real) * apart
+        found |= {"real": config.weight * for_real, "drawn": config.weight * for_drawn}
         if config.r1:
             (slope,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
             found["r1"] = config.r1 / 2 * slope.square().sum()
-        parts = [self.sums(answer, labels), torch.stack([found[name] for name in self._games])]
+        return found
+
+    def _generating(
+        self, batch: LabelledBatch, noise: Tensor, condition: Tensor | None
+    ) -> dict[str, Tensor]:
+        """What the generator pays."""
+        config, network = self.adversarial, self.model.discriminator
+        played, judged, features = _at_rest(
+            network, self.model.generator(noise, condition), condition
+        )
+        found = {"generator": config.weight * generator_loss(judged, config.loss)}
+        if config.feature_matching:
+            _, _, real = _at_rest(network, as_drawn(batch.images), condition)
+            apart = (real.detach().mean(0) - features.mean(0)).square().mean()
+            found["feature_matching"] = config.feature_matching * len(real) * apart
         if self._told:
-            parts.append(config.condition * self.sums(played, labels))
-        return torch.cat([part.float() for part in parts])
+            told = config.condition * self.sums(played, batch.labels)
+            found |= dict(zip((f"drawn_{task}" for task in self._labelled), told, strict=True))
+        return found
 
     def _given(self, batch: LabelledBatch) -> tuple[Tensor, Tensor | None]:
         """Noise and, for a conditional generator, the labels of the real images."""
@@ -172,11 +203,9 @@ class Adversarial(Supervised):
         assert spaces.expressions is not None
         return noise, condition_of(batch.labels, len(spaces.expressions))
 
-    def _unmoved(
-        self, drawn: Tensor, condition: Tensor | None
-    ) -> tuple[Predictions, Tensor, Tensor]:
-        """What the discriminator says of drawn images with its weights and statistics at rest."""
-        network = self.model.discriminator
-        still = {name: value.detach() for name, value in network.named_parameters()}
-        still |= {name: value.clone() for name, value in network.named_buffers()}
-        return functional_call(network, still, (drawn, condition))  # type: ignore[no-any-return]
+
+def _at_rest(network: nn.Module, *inputs: Tensor | None) -> Any:
+    """What a network answers with its weights and statistics at rest."""
+    still = {name: value.detach() for name, value in network.named_parameters()}
+    still |= {name: value.clone() for name, value in network.named_buffers()}
+    return functional_call(network, still, inputs)

@@ -19,9 +19,15 @@ class TrainedModel(nn.Module):
 
     Args:
         model: the model that is handed on in the end.
+
+    Attributes:
+        tasks: what is paid for.
+        turns: see :class:`~pretrain.engine.loop.Objective`; ``forward`` is told which one, if there
+            are several.
     """
 
     tasks: Sequence[str]
+    turns: Sequence[str] = ("",)
 
     def __init__(self, model: AffectModel) -> None:
         super().__init__()
@@ -44,15 +50,15 @@ class Losses:
     """
 
     def __init__(self, trained: TrainedModel) -> None:
-        self.tasks, self._counts = trained.tasks, trained.counts
+        self.tasks, self.turns, self._counts = trained.tasks, trained.turns, trained.counts
 
     def counts(self, batch: Any) -> Tensor:
         """See :class:`~pretrain.engine.loop.Objective`."""
         return self._counts(batch)
 
-    def sums(self, model: nn.Module, batch: Any) -> Tensor:
+    def sums(self, model: nn.Module, batch: Any, turn: str) -> Tensor:
         """See :class:`~pretrain.engine.loop.Objective`."""
-        return model(batch)  # type: ignore[no-any-return]
+        return model(batch, turn) if turn else model(batch)  # type: ignore[no-any-return]
 
 
 def concordance_counts(valid: Tensor) -> Tensor:

@@ -108,10 +108,18 @@ class Objective(Protocol):
     def tasks(self) -> Sequence[str]:
         """Names of the tasks, in the order of the tensors below."""
 
+    @property
+    def turns(self) -> Sequence[str]:
+        """Parts of the model that learn one after the other in every step.
+
+        How the names of their parameters begin; one empty beginning: all learn at once. Turns see
+        the same data and the same random numbers.
+        """
+
     def counts(self, batch: Any) -> Tensor:
         """Valid entries of each task, [tasks], from the labels alone."""
 
-    def sums(self, model: nn.Module, batch: Any) -> Tensor:
+    def sums(self, model: nn.Module, batch: Any, turn: str) -> Tensor:
         """Weighted sum of the losses over the valid entries of each task, [tasks], float32."""
 
 
@@ -166,6 +174,10 @@ class Loop:
         if runtime.config.compile:
             model.compile(fullgraph=True, dynamic=False)
         self.backend = wrap(runtime, model, optimizer, optim.clip_norm)
+        self._waiting = {
+            turn: [p for name, p in model.named_parameters() if not name.startswith(turn)]
+            for turn in objective.turns
+        }
         self.average = WeightAverage(model, optim.ema_decay) if optim.ema_decay else None
         self.progress = Progress.new(len(objective.tasks), runtime.device)
 
@@ -256,9 +268,8 @@ class Loop:
         self.progress.bad = dict(checkpoint.state["bad"])
 
     def update(self, window: Sequence[Batch]) -> None:
-        """One optimiser step over a window of micro-batches on the device."""
+        """One step over a window of micro-batches on the device."""
         progress, runtime = self.progress, self.runtime
-        runtime.seed_step(self.seed, progress.step)
         counts = torch.stack([self.objective.counts(batch) for batch in window]).sum(0)
         counts = runtime.total(counts.to(runtime.device))
         # Backward divides by the micro-batches and DDP averages over processes; both are undone, so
@@ -267,19 +278,25 @@ class Loop:
         losses = torch.zeros_like(progress.loss_sums)
         buffers = [(buffer, buffer.clone()) for buffer in self.module.buffers()]
         self.backend.set_lr(self.schedule.lr(progress.step))
-        for place, batch in enumerate(window, start=1):
-            with self.backend.micro_batch(last=place == len(window)):
-                sums = self.objective.sums(self.backend.model, batch) * share
-                self.backend.backward(sums.sum() * runtime.world_size * len(window))
-            losses += sums.detach()
-        norm, skip = self.backend.step()
+        whole_norm = skip = torch.zeros((), device=runtime.device)
+        for turn in self.objective.turns:
+            runtime.seed_step(self.seed, progress.step)
+            for place, batch in enumerate(window, start=1):
+                with self.backend.micro_batch(last=place == len(window)):
+                    sums = self.objective.sums(self.backend.model, batch, turn) * share
+                    self.backend.backward(sums.sum() * runtime.world_size * len(window))
+                losses += sums.detach()
+            for parameter in self._waiting[turn]:
+                parameter.grad = None
+            norm, skipped = self.backend.step()
+            whole_norm, skip = torch.hypot(whole_norm, norm), torch.maximum(skip, skipped)
         good = skip == 0
         for buffer, before in buffers:  # a step that is skipped leaves no trace in batch norms
             buffer.copy_(torch.where(good, buffer, before))
         if self.average:
             self.average.update(progress.step, skip)
         progress.loss_sums += torch.where(good, losses, 0.0)
-        progress.norm_sum += torch.where(good, norm, 0.0)
+        progress.norm_sum += torch.where(good, whole_norm, 0.0)
         progress.skipped += skip
         progress.skipped_since += skip
         progress.streak.add_(skip).mul_(skip)

@@ -41,11 +41,12 @@ class Rows:
 
 class SquaredError:
     tasks = ("first", "second")
+    turns = ("",)
 
     def counts(self, batch: Rows) -> Tensor:
         return batch.valid.sum(0)
 
-    def sums(self, model: nn.Module, batch: Rows) -> Tensor:
+    def sums(self, model: nn.Module, batch: Rows, turn: str) -> Tensor:
         errors = (model(batch.inputs) - batch.targets).square()
         return torch.where(batch.valid, errors, 0.0).sum(0)
 
@@ -85,7 +86,7 @@ def make_loop(folder: Path, *, micro_batches: int = 1, **overrides: Any) -> Loop
         runtime=runtime,
         model=model,
         optimizer=build_optimizer(model, optim),
-        objective=SquaredError(),
+        objective=overrides.pop("objective", SquaredError()),
         schedule=Schedule(peak_lr=0.05, min_lr=0.0, warmup_steps=3, steps=STEPS),
         training=training,
         saving=overrides.pop("saving", CheckpointConfig(every_steps=4, every_minutes=None)),
@@ -144,6 +145,38 @@ def test_the_update_does_not_depend_on_the_split_into_micro_batches(
     split = train(tmp_path / "split", parts).module.state_dict()
     torch.testing.assert_close(split, whole)
     assert losses(tmp_path / "split") == pytest.approx(losses(tmp_path / "whole"), rel=1e-5)
+
+
+class AlternatingError(SquaredError):
+    turns = ("weight", "bias")
+
+    def sums(self, model: nn.Module, batch: Rows, turn: str) -> Tensor:
+        assert turn in self.turns
+        return super().sums(model, batch, turn)
+
+
+@pytest.mark.parametrize("parts", [(8,), (3, 5)])
+def test_parts_learn_in_turn_each_from_what_the_last_has_made(
+    tmp_path: Path, parts: Sequence[int]
+) -> None:
+    torch.manual_seed(1)
+    model = nn.Linear(3, 2)
+    options = {"betas": (0.9, 0.95), "weight_decay": 0.0}
+    optimizers = [torch.optim.AdamW([p], **options) for p in (model.weight, model.bias)]
+    loop = make_loop(tmp_path, micro_batches=len(parts), objective=AlternatingError())
+    source = windows(0, parts)
+    for step in range(3):
+        rows = data(step)
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = 0.05 * (step + 1) / 3
+            errors = (model(rows.inputs) - rows.targets).square()
+            model.zero_grad()
+            sum(errors[rows.valid[:, task], task].mean() for task in (0, 1)).backward()
+            optimizer.step()
+        loop.update(next(source))
+        loop.progress.step += 1
+    torch.testing.assert_close(loop.module.weight, model.weight)
+    torch.testing.assert_close(loop.module.bias, model.bias)
 
 
 def test_a_non_finite_step_changes_nothing_and_is_counted(tmp_path: Path) -> None:

@@ -89,6 +89,32 @@ def test_each_phase_touches_its_own_network(discriminator: str, loss: str) -> No
         assert touched(objective, batch, tasks) == {"discriminator"}, tasks
 
 
+@pytest.mark.parametrize("discriminator", ["residual", "spectral", "small"])
+def test_a_turn_is_one_networks_and_moves_no_others_weights_or_statistics(
+    discriminator: str,
+) -> None:
+    networks = replace(NETWORKS, discriminator=discriminator, conditional=True)
+    adversarial = AdversarialConfig(feature_matching=1, r1=1)
+    objective, batch = game(replace(METHOD, networks=networks, adversarial=adversarial))
+    paid = torch.zeros(len(objective.tasks))
+    assert objective.turns == ("model.discriminator.", "model.generator.")
+    for turn in objective.turns:
+        before = {name: buffer.clone() for name, buffer in objective.named_buffers()}
+        objective.zero_grad(set_to_none=True)
+        torch.manual_seed(7)
+        objective(batch, turn).sum().backward()
+        for name, weight in objective.named_parameters():
+            assert weight.grad is not None, name  # DDP waits for all
+            assert name.startswith(turn) or not weight.grad.any(), name
+        moved = {n for n, b in objective.named_buffers() if not torch.equal(b, before[n])}
+        assert all(name.startswith(turn) for name in moved)
+    objective.eval()  # no dropout
+    for turn in (*objective.turns, ""):
+        torch.manual_seed(7)
+        paid += objective(batch, turn).detach() * (1 if turn else -1)
+    torch.testing.assert_close(paid, torch.zeros_like(paid), rtol=0, atol=1e-3)
+
+
 def test_the_second_look_leaves_the_statistics() -> None:
     networks = replace(NETWORKS, discriminator="small")
     objective, batch = game(replace(METHOD, networks=networks))

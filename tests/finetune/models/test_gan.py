@@ -58,7 +58,7 @@ def test_realness_is_that_of_an_image_with_its_labels_and_answers_do_not_see_the
         fitting = network.judges["fitting"].weight.normal_()
         other, together, features = network(drawn, condition)
         inner = (condition @ fitting.T) * network.norm(features)
-    torch.testing.assert_close(together, alone + inner.sum(1))
+    torch.testing.assert_close(together, alone + inner.sum(1) / inner.shape[1] ** 0.5)
     assert torch.equal(answer.expression_logits, other.expression_logits)
     assert torch.equal(answer.valence_arousal, other.valence_arousal)
 
