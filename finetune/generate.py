@@ -52,8 +52,9 @@ class GenerateConfig:
         valence: in [-1, 1]; null: not told.
         arousal: in [-1, 1]; null: not told.
         action_units: that shall be there (AU6 AU12); the model's others shall not. Empty: not told.
-        labels_of: a collection whose labels are told instead, those of one image after another and
-            from the first again; its images are not looked at. Null: none.
+        as_data: tell the labels of data instead, those of one image after another and from the
+            first again.
+        data: a collection, for as_data; its images are not looked at.
         seed: of the noise.
         batch_size: images at once.
         runtime: device, threads.
@@ -66,7 +67,8 @@ class GenerateConfig:
     valence: float | None = None
     arousal: float | None = None
     action_units: tuple[str, ...] = ()
-    labels_of: LabelledConfig | None = None
+    as_data: bool = False
+    data: LabelledConfig = field(default_factory=LabelledConfig)
     seed: int = 0
     batch_size: int = 64
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
@@ -88,13 +90,15 @@ class GenerateConfig:
                 raise ValueError(f"{name} {value}, expected in [-1, 1] or null")
         if (self.valence is None) != (self.arousal is None):
             raise ValueError("valence without arousal, or arousal without valence, expected both")
-        if self.labels_of is not None and self._named:
-            raise ValueError("labels_of beside labels for all, expected one of them")
+        if self.as_data and self._named:
+            raise ValueError("as_data true beside a label for all images, expected one of them")
+        if not self.as_data and self.data != LabelledConfig():
+            raise ValueError("data with as_data false, expected as_data true, or no data")
 
     @property
     def told(self) -> bool:
         """Whether the generator is told anything."""
-        return self._named or self.labels_of is not None
+        return self._named or self.as_data
 
     @property
     def _named(self) -> bool:
@@ -119,7 +123,7 @@ def generate(config: GenerateConfig) -> Path:
     if config.told and not model.conditional:
         raise UserError(
             f"{config.model}: a generator that is told nothing, expected no expression, valence,"
-            " arousal, action_units or labels_of"
+            " arousal, action_units or as_data"
         )
     told = _told(config, model)
     runtime = Runtime(config.runtime)
@@ -156,14 +160,14 @@ def _told(config: GenerateConfig, model: GAN) -> Targets:
         raise UserError(f"action_units {unknown[0]!r}, expected some of {', '.join(units)}")
     if not config.told:
         return every_expression(model, n)
-    if config.labels_of is not None:
-        collection = read_collection(config.labels_of)
+    if config.as_data:
+        collection = read_collection(config.data)
         there = collection.annotations.targets.to(labels.expressions, labels.action_units)
         known = [there.expression_valid, there.valence_arousal_valid, there.action_units_valid]
         rows = np.flatnonzero(np.column_stack(known).any(1))
         if not len(rows):
             raise UserError(
-                f"labels_of {collection.kind} {collection.split}: no label that the model knows,"
+                f"data {collection.kind} {collection.split}: no label that the model knows,"
                 " expected some"
             )
         return there.select(rows[np.arange(n) % len(rows)])

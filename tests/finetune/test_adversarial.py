@@ -347,15 +347,21 @@ def test_faces_are_drawn_for_the_labels_of_a_collection(trained: Path, tmp_path:
     (root / "train.csv").write_text(head + "\n".join(rows) + "\n")
     labels = LabelledConfig(kind="manifest", root=str(root), split="train")
     config = GenerateConfig(model=str(trained), out=str(tmp_path / "out"), count=5)
-    told = list(csv.DictReader(generate(replace(config, labels_of=labels)).open()))
+    read = ("--as_data", "true", "--data.kind", "manifest", "--data.root", root)
+    code, _, errors = run(
+        *("-m", "finetune.generate", "--model", trained, "--out", tmp_path / "out"),
+        *("--count", 5, *read, "--data.split", "train"),
+    )
+    assert code == 0, errors
+    told = list(csv.DictReader((tmp_path / "out" / "train.csv").open()))
     seen = [
         [row[name] for name in ("expression", "valence", "arousal", "AU1", "AU12")] for row in told
     ]
     three = [["Sadness", *[""] * 4], ["", "-0.5", "0.25", "", ""], ["", "", "", "1", "0"]]
     assert seen == [*three, *three[:2]]  # the one without labels is left out
     (root / "train.csv").write_text(head + "c.jpg,,,,,\n")
-    nothing = replace(config, labels_of=labels, out=str(tmp_path / "nothing"))
-    with pytest.raises(UserError, match="labels_of manifest train: no label that the model knows"):
+    nothing = replace(config, as_data=True, data=labels, out=str(tmp_path / "nothing"))
+    with pytest.raises(UserError, match="data manifest train: no label that the model knows"):
         generate(nothing)
 
 
@@ -419,6 +425,8 @@ def test_a_folder_that_no_generator_wrote_is_one_line(
         (("--valence", "0.5"), "valence without arousal"),
         (("--valence", "2", "--arousal", "0"), "valence 2.0, expected in"),
         (("--count", "0"), "count 0, expected at least 1"),
+        (("--data.split", "train"), "data with as_data false, expected as_data true, or no data"),
+        (("--as_data", "true", "--expression", "Fear"), "as_data true beside a label for all"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(
