@@ -19,7 +19,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
@@ -108,7 +108,7 @@ def parse_config(
     """
     given = _gather_lists(sys.argv[1:] if argv is None else argv, lists)
     named = _name_positionals(given, positionals)
-    arguments = _config_first(named)
+    arguments = _keep_nulls(_config_first(named), config_class)
     parser = _parser(config_class, " ".join([program, *(p.upper() for p in positionals)]))
     files = [Path(value) for option, value in _options(arguments) if option == "config" and value]
     for file in files:
@@ -254,6 +254,35 @@ def _gather_lists(arguments: Sequence[str], lists: Sequence[str]) -> list[str]:
             f"{argument}={words[0] if one_list else json.dumps(words)}" if words else argument
         )
     return gathered
+
+
+def _keep_nulls(arguments: Sequence[str], config_class: type[Any]) -> list[str]:
+    """``--method.watch.encoder null`` as ``--method.watch={"encoder": null}``.
+
+    jsonargparse makes the text "None" of a null in a section of a choice.
+    """
+    nullable = {
+        f"--{name}.{section}.{key}"
+        for name, choice in get_type_hints(config_class).items()
+        if isinstance(choice, type) and issubclass(choice, Choice)
+        for kind in _leaves(choice)
+        for section, inner in get_type_hints(kind).items()
+        if dataclasses.is_dataclass(inner)
+        for key, hint in get_type_hints(inner).items()
+        if type(None) in get_args(hint)
+    }
+    kept, position = list[str](), 0
+    while position < len(arguments):
+        option, equals, value = arguments[position].partition("=")
+        given = [value] if equals else arguments[position + 1 : position + 2]
+        if option in nullable and given and given[0] in ("null", "~"):
+            section, _, key = option.rpartition(".")
+            kept.append(f"{section}={json.dumps({key: None})}")
+            position += 1 if equals else 2
+        else:
+            kept.append(arguments[position])
+            position += 1
+    return kept
 
 
 def _config_first(arguments: Sequence[str]) -> list[str]:

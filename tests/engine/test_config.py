@@ -332,6 +332,21 @@ def test_a_choice_is_named_and_its_keys_are_set() -> None:
     assert made.shape == Square(inner=Inner(rate=0.25))
 
 
+@pytest.mark.parametrize(
+    "null",
+    [("--shape.inner.limit", "null"), ("--shape.inner.limit=~",), ("--shape.inner.limit=null",)],
+)
+def test_null_is_none_in_a_section_of_a_choice(null: tuple[str, ...]) -> None:
+    before = ("--shape", "Square", "--shape.inner.rate", "0.25", "--shape.inner.limit", "3")
+    assert drawing(*before).shape == Square(inner=Inner(rate=0.25, limit=3))
+    assert drawing(*before, *null).shape == Square(inner=Inner(rate=0.25, limit=None))
+    assert drawing(*before, *null, "--shape.inner.limit", "4").shape == Square(
+        inner=Inner(rate=0.25, limit=4)
+    )
+    with pytest.raises(ConfigError, match=r"^--shape\.inner.*expected float"):
+        drawing("--shape", "Square", "--shape.inner.rate", "null")
+
+
 def test_a_choice_survives_printing_and_dumping(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
