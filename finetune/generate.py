@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from finetune.data import generated
 from finetune.data.config import LabelledConfig
-from finetune.data.opening import read_collection
+from finetune.data.opening import read_collection, splits_of
 from finetune.generating.drawing import draw, every_expression, noise, tell
 from finetune.generating.sheets import draw_sheets
 from finetune.labels import LabelError, Targets
@@ -54,7 +54,8 @@ class GenerateConfig:
         action_units: that shall be there (AU6 AU12); the model's others shall not. Empty: not told.
         as_data: tell the labels of data instead, those of one image after another and from the
             first again.
-        data: a collection, for as_data; its images are not looked at.
+        data: a collection, for as_data, split train where none is named; its images are not looked
+            at.
         seed: of the noise.
         batch_size: images at once.
         runtime: device, threads.
@@ -125,7 +126,7 @@ def generate(config: GenerateConfig) -> Path:
             f"{config.model}: a generator that is told nothing, expected no expression, valence,"
             " arousal, action_units or as_data"
         )
-    told = _told(config, model)
+    told, tells = _told(config, model)
     runtime = Runtime(config.runtime)
     model.to(runtime.device).eval()
     make_folder(str(out / "images"))
@@ -142,7 +143,7 @@ def generate(config: GenerateConfig) -> Path:
             bar.update(len(images))
     image_grid({"": pictures_of(torch.cat(shown))}, out / "sheet.png", groups=8)
     draw_sheets(model, report.notes.tasks, out)
-    origin = generated.Origin(report.notes.trained_on, report.notes.training_groups)
+    origin = generated.Origin(report.notes.trained_on, report.notes.training_groups).joined(tells)
     known = generated.describe(origin, told.expression_space, told.action_unit_space)
     write_text(out / generated.FILE, json.dumps(known, indent=1) + "\n")
     manifest = out / "train.csv"
@@ -150,8 +151,9 @@ def generate(config: GenerateConfig) -> Path:
     return manifest
 
 
-def _told(config: GenerateConfig, model: GAN) -> Targets:
-    """What the generator is told of each image."""
+def _told(config: GenerateConfig, model: GAN) -> tuple[Targets, generated.Origin]:
+    """What the generator is told of each image, and whose labels these are."""
+    nobody = generated.Origin((), ())
     n, labels = config.count, model.labels
     assert labels.expressions is not None
     assert labels.action_units is not None
@@ -159,9 +161,12 @@ def _told(config: GenerateConfig, model: GAN) -> Targets:
     if unknown := [name for name in config.action_units if name not in units]:
         raise UserError(f"action_units {unknown[0]!r}, expected some of {', '.join(units)}")
     if not config.told:
-        return every_expression(model, n)
+        return every_expression(model, n), nobody
     if config.as_data:
-        collection = read_collection(config.data)
+        data = config.data
+        if data.split is None and "train" in splits_of(data):
+            data = replace(data, split="train")
+        collection = read_collection(data)
         there = collection.annotations.targets.to(labels.expressions, labels.action_units)
         known = [there.expression_valid, there.valence_arousal_valid, there.action_units_valid]
         rows = np.flatnonzero(np.column_stack(known).any(1))
@@ -170,7 +175,9 @@ def _told(config: GenerateConfig, model: GAN) -> Targets:
                 f"data {collection.kind} {collection.split}: no label that the model knows,"
                 " expected some"
             )
-        return there.select(rows[np.arange(n) % len(rows)])
+        rows = rows[np.arange(n) % len(rows)]
+        people = tuple(sorted(set(collection.annotations.select(np.unique(rows)).keys)))
+        return there.select(rows), generated.Origin((collection.kind,), people)
     expression = valence_arousal = action_units = None
     if config.expression is not None:
         try:
@@ -183,13 +190,14 @@ def _told(config: GenerateConfig, model: GAN) -> Targets:
     if config.action_units:
         present = np.array([name in config.action_units for name in units], np.int64)
         action_units = np.tile(present, (n, 1))
-    return tell(
+    told = tell(
         model,
         n,
         expression=expression,
         valence_arousal=valence_arousal,
         action_units=action_units,
     )
+    return told, nobody
 
 
 def _manifest(told: Targets) -> str:

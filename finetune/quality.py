@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from finetune.data import generated
 from finetune.data.config import LabelledConfig
 from finetune.data.images import LabelledImages
 from finetune.data.opening import read_collection
@@ -40,7 +41,7 @@ class QualityConfig:
     Real ones are brought to the size of the drawn ones first: else they would differ by sharpness.
 
     Attributes:
-        drawn: folder of images.
+        drawn: folder of images, or the out of finetune.generate.
         encoder: a run of stage one, a released MAE, or a timm name: what sees.
         data: real images; those that the generator was trained on tell of memorisation.
         images: at most so many of each, evenly spaced.
@@ -73,11 +74,11 @@ class Compared:
     """Drawn images, and real ones, beside the same real ones.
 
     Attributes:
-        drawn: of drawn images and a half of the real ones.
-        floor: of the two halves of the real images: nothing can be expected to be nearer.
+        drawn: of drawn images and as many real ones.
+        floor: of these and as many other real ones: nothing can be expected to be nearer.
         memorised: share of the drawn images that are nearer to a real one than that is to any other
             real one.
-        images: compared: drawn ones, and real ones in each half.
+        images: compared: drawn ones, and as many real ones twice.
     """
 
     drawn: Quality
@@ -93,7 +94,7 @@ class Compared:
         lines = ["  ".join(cell.ljust(17) for cell in row).rstrip() for row in rows]
         lines.append(
             f"{self.memorised:.1%} of the drawn images are nearer to a real one than any other real"
-            f" one is; {self.images[0]} drawn, two halves of {self.images[1]} real"
+            f" one is; {self.images[0]} drawn, twice {self.images[1]} real"
         )
         return "\n".join(lines)
 
@@ -107,7 +108,7 @@ def compare(config: QualityConfig) -> Compared:
     for place in (config.out, config.sheet):
         if place is not None:
             check_out(Path(os.path.expanduser(place)), [], config.data.folder)
-    drawn = read_collection(LabelledConfig(kind="folder", root=config.drawn)).open_images()
+    drawn = read_collection(_drawn(config.drawn)).open_images()
     real = read_collection(config.data).open_images()
     side = _side(drawn)
     shown = [pixels(images, config.images, side)[0] for images in (drawn, real)]
@@ -121,11 +122,13 @@ def compare(config: QualityConfig) -> Compared:
         made, there = (features(frozen, images) for images in shown)
     finally:
         runtime.close()
+    # As many of each: the distance grows as images get fewer.
+    count = min(len(made), len(there) // 2)
     order = np.random.default_rng(config.seed).permutation(len(there))
-    half = len(there) // 2
-    one, other = there[order[:half]], there[order[half : 2 * half]]
+    one, other = there[order[:count]], there[order[count : 2 * count]]
+    some = made[np.arange(count) * len(made) // count]
     found = Compared(
-        quality(one, made), quality(one, other), memorised(made, there), (len(made), half)
+        quality(one, some), quality(one, other), memorised(made, there), (count, count)
     )
     if config.sheet is not None:
         like = torch.from_numpy(nearest(made[:_SHOWN], there))
@@ -137,6 +140,13 @@ def compare(config: QualityConfig) -> Compared:
         record |= asdict(found)
         write_text(Path(os.path.expanduser(config.out)), json.dumps(record, indent=1) + "\n")
     return found
+
+
+def _drawn(folder: str) -> LabelledConfig:
+    """Images of a folder; of what finetune.generate wrote, without its sheets."""
+    if (Path(os.path.expanduser(folder)) / generated.FILE).exists():
+        return LabelledConfig(kind="generated", root=folder, split="train")
+    return LabelledConfig(kind="folder", root=folder)
 
 
 def _side(drawn: LabelledImages) -> int:

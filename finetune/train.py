@@ -219,7 +219,9 @@ class Finetuning(Run[FinetuneConfig]):
 
     def build_model(self, fresh: bool) -> TrainedModel:
         """See :class:`Run`."""
-        self.built = self.config.method.build().also_from(self.rows.collection.origin)
+        self.built = self.config.method.build()
+        for origin in self.rows.origins:
+            self.built = self.built.also_from(origin)
         if self.config.frozen_features is not None:
             self._freeze(self.built.model)
         self._refuse_lonely_images(self.built.model)
@@ -387,6 +389,8 @@ class Finetuning(Run[FinetuneConfig]):
         kind = self.runtime.distributed
         if isinstance(model, gan.GAN) and kind not in ("none", "ddp"):
             raise UserError(f"runtime.distributed {kind} with method GAN, expected ddp")
+        if isinstance(model, gan.GAN) and self.config.runtime.compile:
+            raise UserError("runtime.compile true with method GAN, expected false")
 
     def _freeze(self, model: AffectModel) -> None:
         """Leaves only heads to train, and puts what the rest sees in the place of images."""

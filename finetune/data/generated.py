@@ -30,7 +30,7 @@ SPLITS = ("train",)
 IMAGE_ROOTS = (".",)
 
 #: What is known of the generator.
-FILE = "generator.json"
+FILE = manifest.GENERATOR
 
 _EXPECTED = "what finetune.generate writes"
 
@@ -46,6 +46,14 @@ class Origin:
 
     kinds: tuple[str, ...] | None
     groups: tuple[str, ...] | None
+
+    def joined(self, other: Origin) -> Origin:
+        """What one of both was made from."""
+        return Origin(_both(self.kinds, other.kinds), _both(self.groups, other.groups))
+
+
+def _both(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if one is None or other is None else tuple(sorted({*one, *other}))
 
 
 def describe(

@@ -68,6 +68,9 @@ _COLUMNS = (_IMAGE, *VALENCE_AROUSAL, _EXPRESSION, *_UNITS, "subject", "video", 
 Number = TypeVar("Number", np.float64, np.int64)
 
 _KINDS = (".csv", ".parquet")
+
+#: Lies beside a table of faces that a generator drew (:mod:`finetune.data.generated`).
+GENERATOR = "generator.json"
 _EVERY = ExpressionSpace("every expression", EXPRESSIONS)
 
 
@@ -82,6 +85,8 @@ def read(root: Path, split: str) -> Annotations:
         AnnotationError: as for :func:`read_table`.
     """
     check_split(root, split, SPLITS)
+    if (root / GENERATOR).exists():  # else what the generator has seen would be forgotten
+        raise AnnotationError(root, None, "faces that a generator drew", "data.kind generated")
     return read_table(find_one(root, [f"{split}{kind}" for kind in _KINDS]))
 
 

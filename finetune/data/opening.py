@@ -111,7 +111,11 @@ def read_collection(config: LabelledConfig) -> Collection:
         SourceError: a folder without images, of kind folder.
     """
     splits = splits_of(config)
-    split = config.split or next(name for name in _USUAL if name in splits)
+    split = config.split or next((name for name in _USUAL if name in splits), None)
+    if split is None:
+        raise KindError(
+            f"split null with kind {config.kind!r}, expected one of {', '.join(splits)}"
+        )
     if (config.kind == "aff_wild2_video") != (config.track is not None):
         tracks = ", ".join(aff_wild2_video.TRACKS)
         expected = f"one of {tracks}" if config.track is None else f"none with kind {config.kind}"

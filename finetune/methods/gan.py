@@ -48,6 +48,11 @@ class GAN(Method):
         return self.losses.trained_tasks
 
     @property
+    def draws(self) -> bool:
+        """See :class:`Method`."""
+        return self.adversarial.plays
+
+    @property
     def takes_unlabelled(self) -> bool:
         """See :class:`Method`: they are real."""
         return True

@@ -32,19 +32,10 @@ class Built:
     seen: tuple[str, ...] | None = ()
     groups: tuple[str, ...] | None = ()
 
-    def also_from(self, origin: Origin | None) -> Built:
-        """With what the maker of the training images has seen; None: they have none."""
-        if origin is None:
-            return self
-        return replace(
-            self,
-            seen=_both(self.seen, origin.kinds),
-            groups=_both(self.groups, origin.groups),
-        )
-
-
-def _both(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    return None if one is None or other is None else tuple(sorted({*one, *other}))
+    def also_from(self, origin: Origin) -> Built:
+        """With what the maker of training images has seen."""
+        known = Origin(self.seen, self.groups).joined(origin)
+        return replace(self, seen=known.kinds, groups=known.groups)
 
 
 def label_weights(targets: Targets, losses: LossConfig) -> ModelNotes:
@@ -96,6 +87,11 @@ class Method(Choice):
     def masks(self) -> tuple[int, int]:
         """Masked views of an image that its objective takes, and the patches of each."""
         return 0, 0
+
+    @property
+    def draws(self) -> bool:
+        """Whether the model makes images of what it sees, on which others may be trained."""
+        return False
 
     @property
     def takes_unlabelled(self) -> bool:

@@ -1,8 +1,8 @@
 """A discriminator that learns affect, and to tell real from drawn; a generator that learns of it.
 
-The networks learn in turn, each step first the discriminator, then the generator of the same noise,
-and neither turn touches the other's weights or statistics. (Both at once, of the same weights, drew
-a few faces over and over: the discriminator has to have seen what is drawn now.)
+The networks learn in turn, in each step first the discriminator, then the generator, and neither
+turn touches the other's weights or statistics. (Both at once, of the same weights, drew a few faces
+over and over: the discriminator has to have seen what is drawn now.)
 
 Shapes: B batch, L width of the noise.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from finetune.data.annotations import Annotations
 from finetune.data.config import SYNTHETIC, LabelledConfig
+from finetune.data.generated import Origin
 from finetune.data.groups import recording, share_names
 from finetune.data.images import LabelledImages, LabelledMixture
 from finetune.data.opening import Collection, read_collection
@@ -51,8 +52,10 @@ class Rows:
 
     Attributes:
         training: in the model's label spaces.
-        groups: the groups of the training rows.
+        groups: the groups of the training rows; where the model draws faces, also of those that are
+            used without their labels: it draws such people, too.
         collection: that is trained on.
+        origins: what drew images that are trained on.
         parts: the same rows by collection, as they were read, and images without labels.
         validation: what is scored in the end; None: nothing.
         selection: what the best weights are chosen on; None: nothing.
@@ -62,6 +65,7 @@ class Rows:
     training: LabelledImages | LabelledMixture
     groups: tuple[str, ...]
     collection: Collection
+    origins: tuple[Origin, ...]
     parts: tuple[LabelledImages, ...]
     validation: HeldOut | None
     selection: HeldOut | None
@@ -87,14 +91,15 @@ def open_rows(
     said = list[str]()
     collection = read_collection(data)
     training, rest = _training_rows(collection, data, seed, said)
-    parts = [training]
-    held_out = None
+    parts, held_out = [training], None
+    origins = [collection.origin] if collection.origin else []
     if validation.split is not None:
         held_out = _open(_config_of(validation, data))
         if refit:
             images, line = held_out[2].to_train_on()
             said += [line] if line else []
             parts.append(images)
+            origins += [held_out[1].origin] if held_out[1].origin else []
             held_out = None
     chosen: tuple[LabelledConfig, Collection, LabelledImages] | None = None
     if selection.split is not None:
@@ -116,10 +121,20 @@ def open_rows(
         unlabelled = _blind(unlabelled_images(data, rest), method)
         said.append(f"data.unlabelled {data.unlabelled}: {len(unlabelled)} images without labels")
     prepared = _prepared(parts, unlabelled, method, data, said)
-    groups = sorted({key for part in parts for key in part.annotations.keys})
+    known = [*parts, rest] if method.draws and data.unlabelled == REST and rest else parts
+    groups = sorted({key for part in known for key in part.annotations.keys})
     if unlabelled is not None:
         parts.append(unlabelled)
-    return Rows(prepared, tuple(groups), collection, tuple(parts), scored, choosing, tuple(said))
+    return Rows(
+        prepared,
+        tuple(groups),
+        collection,
+        tuple(origins),
+        tuple(parts),
+        scored,
+        choosing,
+        tuple(said),
+    )
 
 
 def _training_rows(
@@ -213,6 +228,11 @@ def _checked(
     if entry is None:
         return None
     config, collection, images = entry
+    if collection.origin is not None:
+        raise UserError(
+            f"{what} kind {collection.kind}: a score of faces that a generator drew would be one of"
+            " the generator, expected real ones"
+        )
     remarks = list[str]()
     if _of_one_family(config, data):
         for name, rows in against.items():

@@ -113,7 +113,8 @@ class Objective(Protocol):
         """Parts of the model that learn one after the other in every step.
 
         How the names of their parameters begin; one empty beginning: all learn at once. Turns see
-        the same data and the same random numbers.
+        the same data and start from the same random numbers. A turn that is not finite is left out
+        alone; its step counts as skipped.
         """
 
     def counts(self, batch: Any) -> Tensor:

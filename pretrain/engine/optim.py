@@ -174,9 +174,9 @@ class WeightAverage:
             tensors[name].data = value
 
     def load(self, weights: dict[str, Tensor]) -> None:
-        """Takes over saved averages."""
-        for name, value in weights.items():
-            self.weights[name].copy_(value)
+        """Takes over saved averages; what was not averaged then starts from what is there now."""
+        for name, value in self.weights.items():
+            value.copy_(weights[name] if name in weights else self._live[name].detach())
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
