@@ -44,7 +44,8 @@ def exit_code(work: Callable[[], None]) -> int:
         print(f"error: standard output: {error.strerror}", file=sys.stderr)
         return 2
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # In one piece with its end: another process may write its own line at the same time.
+        sys.stderr.write(f"error: {error}\n")
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
