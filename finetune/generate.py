@@ -163,21 +163,7 @@ def _told(config: GenerateConfig, model: GAN) -> tuple[Targets, generated.Origin
     if not config.told:
         return every_expression(model, n), nobody
     if config.as_data:
-        data = config.data
-        if data.split is None and "train" in splits_of(data):
-            data = replace(data, split="train")
-        collection = read_collection(data)
-        there = collection.annotations.targets.to(labels.expressions, labels.action_units)
-        known = [there.expression_valid, there.valence_arousal_valid, there.action_units_valid]
-        rows = np.flatnonzero(np.column_stack(known).any(1))
-        if not len(rows):
-            raise UserError(
-                f"data {collection.kind} {collection.split}: no label that the model knows,"
-                " expected some"
-            )
-        rows = rows[np.arange(n) % len(rows)]
-        people = tuple(sorted(set(collection.annotations.select(np.unique(rows)).keys)))
-        return there.select(rows), generated.Origin((collection.kind,), people)
+        return _told_of_data(config.data, model, n)
     expression = valence_arousal = action_units = None
     if config.expression is not None:
         try:
@@ -198,6 +184,27 @@ def _told(config: GenerateConfig, model: GAN) -> tuple[Targets, generated.Origin
         action_units=action_units,
     )
     return told, nobody
+
+
+def _told_of_data(data: LabelledConfig, model: GAN, n: int) -> tuple[Targets, generated.Origin]:
+    """The labels of n rows of a collection, from the first again after the last."""
+    labels = model.labels
+    assert labels.expressions is not None
+    assert labels.action_units is not None
+    if data.split is None and "train" in splits_of(data):
+        data = replace(data, split="train")
+    collection = read_collection(data)
+    there = collection.annotations.targets.to(labels.expressions, labels.action_units)
+    known = [there.expression_valid, there.valence_arousal_valid, there.action_units_valid]
+    rows = np.flatnonzero(np.column_stack(known).any(1))
+    if not len(rows):
+        raise UserError(
+            f"data {collection.kind} {collection.split}: no label that the model knows,"
+            " expected some"
+        )
+    rows = rows[np.arange(n) % len(rows)]
+    people = tuple(sorted(set(collection.annotations.select(np.unique(rows)).keys)))
+    return there.select(rows), generated.Origin((collection.kind,), people)
 
 
 def _manifest(told: Targets) -> str:

@@ -128,11 +128,7 @@ def score_table(config: ScoreConfig) -> tuple[Scores, dict[str, Any]]:
     """
     config.check_out()
     collection = read_collection(config.data)
-    if collection.origin is not None:
-        raise UserError(
-            f"data.kind {collection.kind}: a score of faces that a generator drew would be one of"
-            " the generator, expected real ones"
-        )
+    collection.check_scored("data.kind")
     joined, notes = joined_table(config.table, collection, config.mapping, force=config.force)
     record = {"table": _identity(config.table, joined.table)}
     with resampling(config) as settings:

@@ -89,6 +89,21 @@ class Collection:
         """Whether the faces are drawn: every score of them has to say so."""
         return self.kind == SYNTHETIC
 
+    def check_scored(self, where: str) -> None:
+        """Refuses to score what a generator drew.
+
+        Args:
+            where: the option that names the kind.
+
+        Raises:
+            KindError: a generator drew it.
+        """
+        if self.origin is not None:
+            raise KindError(
+                f"{where} {self.kind}: a score of faces that a generator drew would be one of the"
+                " generator, expected real ones"
+            )
+
 
 def splits_of(config: LabelledConfig) -> tuple[str, ...]:
     """The splits that a kind has.

@@ -41,7 +41,7 @@ class GANConfig(AllTasksConfig):
     Attributes:
         image_size: 32, 64 or 96.
         discriminator: residual, which wants the R1 penalty; spectral: the same under spectral
-            norms, slower to learn; small: three convolutions of 5x5 with batch norms and dropout,
+            norms; small: three convolutions of 5x5 with batch norms and dropout,
             as published.
         width: channels of the first stage of both networks.
         latent: width of the noise, uniform in (-1, 1).

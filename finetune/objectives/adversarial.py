@@ -41,7 +41,7 @@ class AdversarialConfig:
         feature_matching: weight of the squared distance between the mean features of real and drawn
             images, for the generator; 0: none.
         condition: weight of the labels' losses on what was drawn for them, for a conditional
-            generator, beside what realness knows of them; more costs variety.
+            generator, beside what realness knows of them; 0: none.
         r1: gamma of the penalty on the discriminator's gradient at real images; 0: none, as under
             spectral norms.
     """
@@ -164,7 +164,7 @@ class Adversarial(Supervised):
         """What the discriminator pays."""
         config, network = self.adversarial, self.model.discriminator
         real = as_drawn(batch.images).requires_grad_(config.r1 > 0)
-        drawn = _at_rest(self.model.generator, noise, condition).detach()
+        drawn = _at_rest(self.model.generator, noise, condition)
         answer, real_logits, _ = network(real, condition)
         _, drawn_logits, _ = network(drawn, condition)
         found = dict(zip(self._labelled, self.sums(answer, batch.labels), strict=True))
@@ -186,7 +186,7 @@ class Adversarial(Supervised):
         found = {"generator": config.weight * generator_loss(judged, config.loss)}
         if config.feature_matching:
             _, _, real = _at_rest(network, as_drawn(batch.images), condition)
-            apart = (real.detach().mean(0) - features.mean(0)).square().mean()
+            apart = (real.mean(0) - features.mean(0)).square().mean()
             found["feature_matching"] = config.feature_matching * len(real) * apart
         if self._told:
             told = config.condition * self.sums(played, batch.labels)

@@ -228,11 +228,7 @@ def _checked(
     if entry is None:
         return None
     config, collection, images = entry
-    if collection.origin is not None:
-        raise UserError(
-            f"{what} kind {collection.kind}: a score of faces that a generator drew would be one of"
-            " the generator, expected real ones"
-        )
+    collection.check_scored(f"{what} kind")
     remarks = list[str]()
     if _of_one_family(config, data):
         for name, rows in against.items():
