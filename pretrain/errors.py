@@ -21,6 +21,15 @@ class UserError(ValueError):
     everywhere = False
 
 
+def say_error(what: object) -> None:
+    """Writes ``error: ...`` to stderr, in one piece with its end.
+
+    torchrun starts Python without buffers, where ``print`` writes the end of a line by itself, and
+    another process may say its own error in between.
+    """
+    sys.stderr.write(f"error: {what}\n")
+
+
 def exit_code(work: Callable[[], None]) -> int:
     """Does a program's work and says in one line why it could not.
 
@@ -41,11 +50,10 @@ def exit_code(work: Callable[[], None]) -> int:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
             raise
         _drop_output()
-        print(f"error: standard output: {error.strerror}", file=sys.stderr)
+        say_error(f"standard output: {error.strerror}")
         return 2
     except UserError as error:
-        # In one piece with its end: another process may write its own line at the same time.
-        sys.stderr.write(f"error: {error}\n")
+        say_error(error)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -17,7 +17,7 @@ from pretrain.data.packing.pack import pack
 from pretrain.data.packing.verify import verify
 from pretrain.engine.config import parse_config
 from pretrain.engine.cores import usable_cores
-from pretrain.errors import UserError
+from pretrain.errors import UserError, say_error
 
 #: Seconds between two lines of progress where there is no terminal.
 _SAY_SECONDS = 10
@@ -198,11 +198,10 @@ def main() -> int:
         (make_pack if config.verify is None else check_pack)(config)
         return 0
     except UserError as error:
-        message = str(error)
+        say_error(error)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
         return _INTERRUPTED
-    print(f"error: {message}", file=sys.stderr)
     return 2
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import re
-import sys
 from collections.abc import Callable
 from typing import TypeVar
 
 from pretrain.engine.config import parse_config
 from pretrain.engine.launcher import number, processes
 from pretrain.engine.signals import EXIT_STOPPED
-from pretrain.errors import UserError
+from pretrain.errors import UserError, say_error
 
 Config = TypeVar("Config")
 
@@ -40,16 +39,16 @@ def run_program(config_class: type[Config], run: Callable[[Config], bool], progr
         return 0 if run(parse_config(config_class, None, program)) else EXIT_STOPPED
     except UserError as error:
         if not (error.everywhere and _place("RANK")):
-            print(f"error: {error}", file=sys.stderr)
+            say_error(error)
     except OSError as error:
         if error.errno not in _DISK_FAULTS:
             raise
-        print(f"error: {error.filename or 'disk'}: {error.strerror}", file=sys.stderr)
+        say_error(f"{error.filename or 'disk'}: {error.strerror}")
     except RuntimeError as error:
         if not _OTHER_ENDED.search(str(error)):
             raise
         if not _place("LOCAL_RANK"):  # a line a node
-            print("error: another process ended; its error is above", file=sys.stderr)
+            say_error("another process ended; its error is above")
     return 2
 
 

@@ -1,9 +1,11 @@
 """How programs end: by one line, whoever reads it."""
 
 import os
+import socket
 import subprocess
 import sys
 
+import pytest
 from programs import ROOT, environment, run
 
 PROGRAM = (
@@ -35,3 +37,16 @@ def test_a_full_disk_behind_the_output_is_one_line() -> None:
 def test_a_name_that_the_terminal_cannot_show_is_escaped() -> None:
     code, out, err = run("-c", PROGRAM.format("'n\\u00e9'"), PYTHONIOENCODING="ascii:strict")
     assert (code, out, err) == (0, "n\\xe9\n", "")
+
+
+def test_an_error_is_one_write_so_that_those_of_several_processes_do_not_mix() -> None:
+    """Each datagram is a write; launchers start Python without buffers (``-u``)."""
+    program = "from pretrain.errors import say_error; say_error('a: got b, expected c')"
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        command = [sys.executable, "-u", "-c", program]
+        subprocess.run(command, cwd=ROOT, env=environment(), stderr=theirs, timeout=60, check=True)
+        ours.setblocking(False)
+        assert ours.recv(1000) == b"error: a: got b, expected c\n"
+        with pytest.raises(BlockingIOError):
+            ours.recv(1000)
