@@ -121,6 +121,11 @@ def generate(config: GenerateConfig) -> Path:
     model, _, report = load_model(config.model)
     if not isinstance(model, GAN):
         raise UserError(f"{config.model}: a {type(model).__name__}, expected a GAN")
+    if report.notes.draws is False:
+        raise UserError(
+            f"{config.model}: trained on labels alone (method.adversarial.weight 0), expected a"
+            " generator that has learnt"
+        )
     if config.told and not model.conditional:
         raise UserError(
             f"{config.model}: a generator that is told nothing, expected no expression, valence,"

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,3 +18,18 @@ def fresh_accelerate() -> Iterator[None]:
     AcceleratorState._reset_state(True)
     GradientState._reset_state()
     PartialState._reset_state()
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    from gans import save_tiny_encoder  # few tests need the models that it imports
+
+    return save_tiny_encoder(tmp_path_factory.mktemp("mae") / "encoder")
+
+
+@pytest.fixture(scope="session")
+def trained_gan(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: str) -> Path:
+    from gans import train_gan
+
+    torch.set_num_threads(1)
+    return train_gan(tmp_path_factory.mktemp("gan") / "run", tiny_encoder)

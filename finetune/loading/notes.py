@@ -30,6 +30,7 @@ class ModelNotes:
         selection_groups: the groups of rows on which its weights were chosen; None: nobody chose.
         tasks: those that it was trained for, of valence_arousal, expression and action_units; the
             other heads answer by chance. None: all that it answers.
+        draws: whether its generator has learnt to draw; None: it has none, or nobody says.
     """
 
     thresholds: Mapping[str, float] | None = None
@@ -39,6 +40,7 @@ class ModelNotes:
     training_groups: tuple[str, ...] | None = None
     selection_groups: tuple[str, ...] | None = None
     tasks: tuple[str, ...] | None = None
+    draws: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -64,6 +66,8 @@ class ModelNotes:
             known = not isinstance(self.tasks, str) and set(self.tasks) <= set(answered)
             if not (known and self.tasks and len(set(self.tasks)) == len(self.tasks)):
                 return f"tasks {self.tasks!r}, expected some of {', '.join(answered)}"
+        if not (self.draws is None or isinstance(self.draws, bool)):
+            return f"draws {self.draws!r}, expected true, false or null"
         units = labels.action_units.names if labels.action_units else ()
         classes = labels.expressions.classes if labels.expressions else ()
         for key, names, highest in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from finetune.generating.watching import WatchConfig
 from finetune.labels import Targets
@@ -66,4 +66,5 @@ class GAN(Method):
         assert isinstance(model, gan.GAN)
         losses, notes = self.losses, label_weights(targets, self.losses)
         classes, units = notes.expression_weights, notes.action_unit_weights
-        return Adversarial(model, self.adversarial, losses, classes, units), notes
+        adversarial = Adversarial(model, self.adversarial, losses, classes, units)
+        return adversarial, replace(notes, draws=self.draws)

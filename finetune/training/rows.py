@@ -96,9 +96,7 @@ def open_rows(
     if validation.split is not None:
         held_out = _open(_config_of(validation, data))
         if refit:
-            images, line = held_out[2].to_train_on()
-            said += [line] if line else []
-            parts.append(images)
+            parts.append(_there(held_out[2], said))
             origins += [held_out[1].origin] if held_out[1].origin else []
             held_out = None
     chosen: tuple[LabelledConfig, Collection, LabelledImages] | None = None
@@ -137,12 +135,20 @@ def open_rows(
     )
 
 
+def _there(listed: LabelledImages, said: list[str]) -> LabelledImages:
+    """Those of the listed images that are there."""
+    images, line = listed.to_train_on()
+    if not len(images):
+        raise UserError(f"{line}, expected images to train on")
+    said += [line] if line else []
+    return images
+
+
 def _training_rows(
     collection: Collection, data: TrainDataConfig, seed: int, said: list[str]
 ) -> tuple[LabelledImages, LabelledImages | None]:
     """The images to train on, and those that a share leaves out."""
-    images, line = collection.open_images().to_train_on()
-    said += [line] if line else []
+    images = _there(collection.open_images(), said)
     if data.share == 1:
         return images, None
     others, some = _split(images.annotations, data.share, seed, "share")
@@ -266,7 +272,7 @@ def trained_images(
         images = _select(images, _split(images.annotations, selection.share, seed, "selection")[0])
     found = [images]
     if refit and validation.split is not None:
-        found.append(_open(_config_of(validation, data))[2].to_train_on()[0])
+        found.append(_there(_open(_config_of(validation, data))[2], []))
     return found
 
 

@@ -46,3 +46,11 @@ def test_notes_of_before_know_of_no_tasks():
 def test_tasks_in_a_file_are_a_list_of_texts(tasks):
     with pytest.raises(TypeError, match="a list of texts"):
         ModelNotes.from_json({"tasks": tasks})
+
+
+def test_whether_it_draws_is_said_or_not():
+    for draws in (None, True, False):
+        notes = ModelNotes(draws=draws)
+        assert ModelNotes.from_json(notes.to_json()) == notes
+        assert notes.problem(LABELS) is None
+    assert ModelNotes(draws=1).problem(LABELS) == "draws 1, expected true, false or null"
