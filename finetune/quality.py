@@ -18,7 +18,7 @@ from finetune.data.config import LabelledConfig
 from finetune.data.images import LabelledImages
 from finetune.data.opening import read_collection
 from finetune.generating.features import features, pixels
-from finetune.generating.quality import FEWEST, Quality, memorised, nearest, quality
+from finetune.generating.quality import FEWEST, Quality, memorised, mutual, nearest, quality
 from pretrain.data.images import BadImage
 from pretrain.engine.config import parse_config
 from pretrain.engine.launching import RuntimeConfig
@@ -78,12 +78,14 @@ class Compared:
         floor: of these and as many other real ones: nothing can be expected to be nearer.
         memorised: share of the drawn images that are nearer to a real one than that is to any other
             real one.
+        memorised_floor: the share that new real images can be expected to have, some half.
         images: compared: drawn ones, and as many real ones twice.
     """
 
     drawn: Quality
     floor: Quality
     memorised: float
+    memorised_floor: float
     images: tuple[int, int]
 
     def __str__(self) -> str:
@@ -94,8 +96,11 @@ class Compared:
         lines = ["  ".join(cell.ljust(17) for cell in row).rstrip() for row in rows]
         lines.append(
             f"{self.memorised:.1%} of the drawn images are nearer to a real one than any other real"
-            f" one is; {self.images[0]} drawn, twice {self.images[1]} real"
+            f" one is (new real ones: {self.memorised_floor:.1%}); {self.images[0]} drawn, twice"
+            f" {self.images[1]} real"
         )
+        if self.drawn.frechet <= self.floor.frechet:
+            lines.append("as far as this encoder sees, drawn and real are the same: look at them")
         return "\n".join(lines)
 
 
@@ -128,7 +133,11 @@ def compare(config: QualityConfig) -> Compared:
     one, other = there[order[:count]], there[order[count : 2 * count]]
     some = made[np.arange(count) * len(made) // count]
     found = Compared(
-        quality(one, some), quality(one, other), memorised(made, there), (count, count)
+        drawn=quality(one, some),
+        floor=quality(one, other),
+        memorised=memorised(made, there),
+        memorised_floor=mutual(there),
+        images=(count, count),
     )
     if config.sheet is not None:
         like = torch.from_numpy(nearest(made[:_SHOWN], there))

@@ -67,6 +67,18 @@ def memorised(drawn: Floats, real: Floats) -> float:
     return float((distances[np.arange(len(drawn)), like] < apart[like]).mean())
 
 
+def mutual(real: Floats) -> float:
+    """What :func:`memorised` can be expected to say of new real images.
+
+    The share of the real ones that are the nearest to the one that is nearest to them: about half,
+    as any two of them may be alike by chance.
+    """
+    among = _distances(real, real)
+    np.fill_diagonal(among, np.inf)
+    like = among.argmin(1)
+    return float((like[like] == np.arange(len(real))).mean())
+
+
 def _share_inside(images: Floats, others: Floats) -> float:
     """Share of the images that lie in the surroundings of some other one."""
     among = _distances(others, others)

@@ -13,7 +13,7 @@ import torch
 from finetune.data.images import LabelledImages, LabelledMixture
 from finetune.generating.drawing import draw, noise, spread
 from finetune.generating.features import features, pixels
-from finetune.generating.quality import FEWEST, memorised, nearest, quality
+from finetune.generating.quality import FEWEST, memorised, mutual, nearest, quality
 from finetune.models.gan import GAN
 from pretrain.engine.pictures import image_grid, pictures_of, save_figure
 from pretrain.engine.tracking import say
@@ -115,13 +115,15 @@ class Watch:
             now = quality(self.seen, made)
             found |= {"frechet": now.frechet, "real_frechet": self.floor.frechet}
             found |= {"precision": now.precision, "recall": now.recall}
-            found["memorised"] = memorised(made, self.seen)
+            found |= {"memorised": memorised(made, self.seen), "real_memorised": mutual(self.seen)}
             like = torch.from_numpy(nearest(made[:_SHOWN], self.seen))
             pairs = {"drawn": drawn[:_SHOWN], "nearest": self.real[like]}
             columns = {name: pictures_of(faces) for name, faces in pairs.items()}
             image_grid(columns, folder / "nearest.png", groups=6)
         numbers = "  ".join(f"{name} {number:.3f}" for name, number in found.items())
         say(f"drawn at {where}  {numbers}")
+        if self.frozen is not None and found["frechet"] <= found["real_frechet"]:
+            say("as far as this encoder sees, drawn and real are the same: look at the pictures")
         if found["spread"] < self.config.least_spread * found["real_spread"]:
             line = (
                 f"the generator draws nearly the same for any noise: spread {found['spread']:.1f}"

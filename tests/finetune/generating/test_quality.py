@@ -10,8 +10,8 @@ from PIL import Image
 
 from finetune.data.config import LabelledConfig
 from finetune.generate import GenerateConfig, generate
-from finetune.generating.quality import frechet, nearest, quality
-from finetune.quality import QualityConfig, compare
+from finetune.generating.quality import Quality, frechet, memorised, mutual, nearest, quality
+from finetune.quality import Compared, QualityConfig, compare
 from pretrain.data.synthetic import SyntheticConfig, SyntheticFaces
 from pretrain.engine.launching import RuntimeConfig
 from pretrain.errors import UserError
@@ -37,6 +37,22 @@ def test_precision_and_recall_tell_what_is_missing() -> None:
     assert odd.precision == pytest.approx(0.5, abs=0.05)
     assert odd.recall > 0.95
     assert nearest(left[:5] + 1e-6, both).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_memorised_images_are_told_from_what_new_real_ones_give() -> None:
+    assert mutual(np.array([[0.0], [1.0], [3.0]])) == pytest.approx(2 / 3)  # 3 is nobody's nearest
+    rng = np.random.default_rng(0)
+    real, new = rng.standard_normal((2, 3000, 4))
+    assert memorised(real + 1e-6, real) == 1
+    assert 0.4 < mutual(real) < 0.7
+    assert memorised(new, real) == pytest.approx(mutual(real), abs=0.03)
+
+
+def test_an_encoder_that_sees_no_difference_is_said() -> None:
+    floor, near, far = (Quality(distance, 0.9, 0.9) for distance in (1.0, 0.5, 1.5))
+    made = {"floor": floor, "memorised": 0.3, "memorised_floor": 0.5, "images": (40, 40)}
+    assert "drawn and real are the same" in str(Compared(drawn=near, **made))
+    assert "the same" not in str(Compared(drawn=far, **made))
 
 
 def test_drawn_images_are_compared_with_real_ones(tmp_path: Path, tiny_encoder: str) -> None:

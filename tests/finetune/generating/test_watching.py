@@ -42,6 +42,7 @@ def test_what_is_drawn_is_measured_on_the_way_beside_real_against_real(trained_g
     for entry in looks:
         assert entry["frechet"] > 3 * entry["real_frechet"] > 0  # it was hardly trained
         assert 0 <= entry["memorised"] <= 1
+        assert 0 < entry["real_memorised"] <= 1
         assert entry["real_spread"] > 20
 
 
