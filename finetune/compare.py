@@ -38,8 +38,9 @@ class CompareConfig:
     """Puts the scores of runs side by side: a row a system, mean and spread over its seeds.
 
     Attributes:
-        runs: a folder of folders ROW/SEED, each SEED a run of stage two that was scored, or such a
-            scores.json's folder. Rows come in the order of their names.
+        runs: a folder of runs of stage two that were scored (or of folders with a scores.json),
+            or, with several seeds of each, of folders ROW/SEED. Rows come in the order of their
+            names.
         rows: names of rows, in this order; null takes all.
         out: Markdown file; null only prints.
     """
@@ -88,18 +89,25 @@ def compare(config: CompareConfig) -> str:
 
 def _rows(root: Path) -> Sequence[str]:
     try:
-        found = sorted(entry.name for entry in root.iterdir() if any(entry.glob("*/scores.json")))
+        found = sorted(entry.name for entry in root.iterdir() if _files(entry))
     except OSError as error:
         raise UserError(f"{root}: {error.strerror}, expected a folder of runs") from None
     if not found:
-        raise UserError(f"{root}: no */*/scores.json, expected runs that were scored")
+        raise UserError(
+            f"{root}: no */scores.json or */*/scores.json, expected runs that were scored"
+        )
     return found
 
 
+def _files(row: Path) -> Sequence[Path]:
+    """The scores of a row: of a run of each seed, or of the one run that it is."""
+    return sorted(row.glob("*/scores.json")) or sorted(row.glob("scores.json"))
+
+
 def _records(row: Path) -> list[dict[str, Any]]:
-    files = sorted(row.glob("*/scores.json"))
+    files = _files(row)
     if not files:
-        raise UserError(f"{row}: no */scores.json, expected runs that were scored")
+        raise UserError(f"{row}: no scores.json, expected runs that were scored")
     try:
         found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     except (OSError, ValueError) as error:

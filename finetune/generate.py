@@ -20,22 +20,27 @@ from tqdm import tqdm
 from finetune.data import generated
 from finetune.data.config import LabelledConfig
 from finetune.data.opening import read_collection, splits_of
-from finetune.generating.drawing import draw, every_expression, noise, tell
+from finetune.generating.drawing import draw, every_expression, noise, spread, tell
 from finetune.generating.sheets import draw_sheets
 from finetune.labels import LabelError, Targets
 from finetune.load import load_model
+from finetune.loading.notes import ModelNotes
 from finetune.models.gan import GAN
 from pretrain.engine.config import parse_config
 from pretrain.engine.launching import RuntimeConfig
 from pretrain.engine.pictures import image_grid, pictures_of
 from pretrain.engine.runtime import Runtime
+from pretrain.engine.tracking import say
 from pretrain.errors import UserError, exit_code
-from pretrain.files import WriteError, make_folder, write_bytes, write_text
+from pretrain.files import WriteError, make_folder, new_folder, write_bytes, write_text
 
 PROGRAM = "python -m finetune.generate"
 
 #: Images of the sheet.
 _SHOWN = 64
+
+#: A spread below which images are said to be alike; photographs and drawn faces have 45 to 50.
+_ALIKE = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,12 +120,12 @@ def generate(config: GenerateConfig) -> Path:
     Raises:
         UserError: something the user can mend; its message is one line.
     """
-    out = Path(os.path.expanduser(config.out))
+    out = Path(os.path.realpath(os.path.expanduser(config.out)))
     if out.is_dir() and any(out.iterdir()):
         raise WriteError(f"{out}: holds something, expected a new folder")
     model, _, report = load_model(config.model)
     if not isinstance(model, GAN):
-        raise UserError(f"{config.model}: a {type(model).__name__}, expected a GAN")
+        raise UserError(f"{config.model}: a model {type(model).__name__}, expected GAN")
     if report.notes.draws is False:
         raise UserError(
             f"{config.model}: trained on labels alone (method.adversarial.weight 0), expected a"
@@ -134,6 +139,19 @@ def generate(config: GenerateConfig) -> Path:
     told, tells = _told(config, model)
     runtime = Runtime(config.runtime)
     model.to(runtime.device).eval()
+    with new_folder(out) as draft:
+        _write(config, model, report.notes, told, tells, draft)
+    return out / "train.csv"
+
+
+def _write(
+    config: GenerateConfig,
+    model: GAN,
+    notes: ModelNotes,
+    told: Targets,
+    tells: generated.Origin,
+    out: Path,
+) -> None:
     make_folder(str(out / "images"))
     drawn, shown = 0, list[Tensor]()
     with tqdm(total=config.count, unit="image", disable=None, leave=False) as bar:
@@ -147,13 +165,16 @@ def generate(config: GenerateConfig) -> Path:
             drawn += len(images)
             bar.update(len(images))
     image_grid({"": pictures_of(torch.cat(shown))}, out / "sheet.png", groups=8)
-    draw_sheets(model, report.notes.tasks, out)
-    origin = generated.Origin(report.notes.trained_on, report.notes.training_groups).joined(tells)
+    if config.count > 1 and (differ := spread(torch.cat(shown))) < _ALIKE:
+        say(
+            f"the images hardly differ: spread {differ:.1f} of 255, expected at least {_ALIKE};"
+            " look at sheet.png before anything is trained on them"
+        )
+    draw_sheets(model, notes.tasks, out)
+    origin = generated.Origin(notes.trained_on, notes.training_groups).joined(tells)
     known = generated.describe(origin, told.expression_space, told.action_unit_space)
     write_text(out / generated.FILE, json.dumps(known, indent=1) + "\n")
-    manifest = out / "train.csv"
-    write_text(manifest, _manifest(told))
-    return manifest
+    write_text(out / "train.csv", _manifest(told))
 
 
 def _told(config: GenerateConfig, model: GAN) -> tuple[Targets, generated.Origin]:

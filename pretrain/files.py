@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pretrain.errors import UserError
@@ -50,6 +50,35 @@ def make_folder(out: str) -> Path:
     except OSError as error:
         raise WriteError(f"out {folder}: {error.strerror}, expected a folder") from None
     return folder
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder that appears whole or not at all, for what is too much to hold in memory.
+
+    Args:
+        path: absolute; a folder that is there is empty.
+
+    Yields:
+        A folder beside it, to be filled. It takes the place of ``path`` in the end, and goes where
+        the filling fails. One that a killed process has left is removed by the next.
+
+    Raises:
+        WriteError: it cannot be made, or something else came to be in its place.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    make_folder(str(draft))
+    try:
+        yield draft
+        try:
+            with suppress(FileNotFoundError):
+                path.rmdir()
+            draft.rename(path)
+        except OSError as error:
+            raise WriteError(f"{path}: {error.strerror}, expected a new folder") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def check_out(out: Path, read: Iterable[Path], below: Path | None = None) -> None:

@@ -187,6 +187,10 @@ def unpickle_safely(file: Path, also: Sequence[Any] = ()) -> Any:
     except pickle.UnpicklingError as error:
         reason = _one_line(error)
         start = reason.find("Unsupported")
+        if reason.startswith("Unsupported operand", start):  # other bytes than any pickle's
+            raise LoadError(
+                f"{file}: no checkpoint, expected safetensors, or what torch.save writes"
+            ) from None
         raise LoadError(
             f"{file}: refused to unpickle: {reason[max(start, 0) :][:160]}; expected tensors only"
         ) from None

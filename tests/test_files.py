@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.files import WriteError, check_out, write_folder, write_text
+from pretrain.files import WriteError, check_out, new_folder, write_folder, write_text
 
 
 def test_text_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -57,3 +57,25 @@ def test_a_result_does_not_replace_what_is_read(tmp_path: Path) -> None:
     for name in ("scores.json", "new.csv", "new/s.json"):
         check_out(data / name, [data / "t.parquet"], data)
     check_out(tmp_path / "other.csv", [], data)
+
+
+def test_a_folder_that_is_filled_slowly_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    killed = tmp_path / ".out.draft"  # what a killed process has left
+    killed.mkdir()
+    (killed / "old").touch()
+
+    def fill(*, fails: bool) -> None:
+        with new_folder(out) as draft:
+            (draft / "new").touch()
+            if fails:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fill(fails=True)
+    assert not list(tmp_path.iterdir())
+    fill(fails=False)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "new"]
+    with pytest.raises(WriteError, match=r"out: .*not empty, expected a new folder"):
+        fill(fails=False)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "new"]

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from finetune.labels import Targets
+from finetune.load import load_model
 from finetune.loading.notes import ModelNotes
 from finetune.methods.cotex import check_masks
 from finetune.methods.method import Built, Method, label_weights
 from finetune.methods.pretrained import open_cnn, open_encoder, seen_by_encoder
+from finetune.models import emma
 from finetune.models.affect import AffectModel
 from finetune.models.cnn import CNNConfig
 from finetune.models.emma import EMMAConfig, EMMAOptions
@@ -19,6 +21,9 @@ from finetune.objectives.supervised import LossConfig, Supervised
 from pretrain.errors import UserError
 from pretrain.load import place_tensors
 from pretrain.models.vit import ViT
+
+#: Options of a network that weights bring with them.
+_TAKEN_OVER = ("mean", "std", "norm_eps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +35,8 @@ class EMMA(Method):
             it starts from scratch. Its mean, standard deviation and epsilon are taken over.
         cnn: the CNN: a run of stage two or a released DAN; null: none.
         cnn_expressions: order of the classes of a released CNN; null: as published.
+        init_from: a trained EMMA to go on from instead, a run of stage two or a released file: its
+            CNN, mean, standard deviation and epsilon are taken over, model must be as it was.
         model: the network.
         losses: what the tasks count.
         views: masked views of an image that the encoder learns from, and that must agree (see
@@ -40,6 +47,7 @@ class EMMA(Method):
     encoder: str | None = None
     cnn: str | None = None
     cnn_expressions: str | None = None
+    init_from: str | None = None
     model: EMMAOptions = field(default_factory=EMMAOptions)
     losses: LossConfig = field(default_factory=LossConfig)
     views: int = 0
@@ -53,7 +61,11 @@ class EMMA(Method):
             check_masks(self.cotraining, self.views, self.model.shape.num_patches)
         if self.cotraining.teacher and not self.views:
             raise ValueError("cotraining.teacher true with views 0, expected views above 0")
-        if self.cnn is None and self.model.va_input not in ("scores", "features"):
+        for name in ("encoder", "cnn"):
+            if self.init_from is not None and getattr(self, name) is not None:
+                raise ValueError(f"{name} with init_from, expected one of the two")
+        cnn = self.cnn or self.init_from
+        if cnn is None and self.model.va_input not in ("scores", "features"):
             raise ValueError(f"cnn null with va_input {self.model.va_input!r}, expected one")
         if self.cnn is not None and not self.model.reads_cnn:
             raise ValueError(
@@ -85,7 +97,7 @@ class EMMA(Method):
     @property
     def can_freeze(self) -> bool:
         """See :class:`Method`."""
-        return self.encoder is not None
+        return self.encoder is not None or self.init_from is not None
 
     @property
     def has_teacher(self) -> bool:
@@ -94,6 +106,8 @@ class EMMA(Method):
 
     def build(self) -> Built:
         """See :class:`Method`."""
+        if self.init_from is not None:
+            return self._started(self.init_from)
         options = {f.name: getattr(self.model, f.name) for f in fields(EMMAOptions)}
         remarks, seen, groups = list[str](), set[str](), set[str]()
         known, known_groups = True, True
@@ -127,6 +141,22 @@ class EMMA(Method):
             tuple(sorted(seen)) if known else None,
             tuple(sorted(groups)) if known_groups else None,
         )
+
+    def _started(self, path: str) -> Built:
+        """A trained model, to go on with."""
+        model, _, report = load_model(path)
+        if not isinstance(model, emma.EMMA):
+            raise UserError(
+                f"{path}: a model {type(model).__name__}, expected EMMA as method.init_from"
+            )
+        for name in (f.name for f in fields(EMMAOptions)):
+            own, given = getattr(self.model, name), getattr(model.config, name)
+            if name not in _TAKEN_OVER and own != given:
+                raise UserError(
+                    f"{path}: trained with method.model.{name} {given!r}, expected {own!r}"
+                )
+        notes, remarks = report.notes, (f"init_from {path}: {report}",)
+        return Built(model, remarks, notes.trained_on, notes.training_groups)
 
     def objective(self, model: AffectModel, targets: Targets) -> tuple[Supervised, ModelNotes]:
         """See :class:`Method`."""

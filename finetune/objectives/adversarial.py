@@ -42,8 +42,8 @@ class AdversarialConfig:
             images, for the generator; 0: none.
         condition: weight of the labels' losses on what was drawn for them, for a conditional
             generator, beside what realness knows of them; 0: none.
-        r1: gamma of the penalty on the discriminator's gradient at real images; 0: none, as under
-            spectral norms.
+        r1: gamma of the penalty on the discriminator's gradient at real images: more of it for more
+            pixels (drawn faces: .3 at 32 px, 4 at 64 px); 0: none, as under spectral norms.
     """
 
     loss: str = "non_saturating"

@@ -348,6 +348,7 @@ def _prepared(
             labels.action_units or own.action_unit_space,
             data.mapping,
         )
+        said += _without_a_column(own, converted.targets, method)
         labelled = _labelled_rows(converted.targets, method.trained_tasks)
         if method.clips is not None:  # what comes before a labelled frame counts
             labelled |= True
@@ -366,6 +367,28 @@ def _prepared(
         entries.append((unlabelled, data.unlabelled_passes))
     space, units = useful[0].targets.expression_space, useful[0].targets.action_unit_space
     return LabelledMixture(entries, space, units)
+
+
+def _without_a_column(own: Targets, converted: Targets, method: Method) -> list[str]:
+    """Lines on labels of trained tasks that the model cannot answer."""
+    lines = list[str]()
+    if "action_units" in method.trained_tasks:
+        names, there = own.action_unit_space.names, np.any(own.action_units_valid, axis=0)
+        known = converted.action_unit_space.names
+        lost = [n for place, n in enumerate(names) if there[place] and n not in known]
+        if lost:
+            lines.append(
+                f"labels of {', '.join(lost)} are left out: the model answers {', '.join(known)}"
+            )
+    if "expression" in method.trained_tasks:
+        lost_rows = own.expression_valid & ~converted.expression_valid
+        lost = [own.expression_space.classes[e] for e in np.unique(own.expression[lost_rows])]
+        if lost:
+            lines.append(
+                f"{lost_rows.sum()} labels of {', '.join(lost)} are left out: the model answers"
+                f" {', '.join(converted.expression_space.classes)}"
+            )
+    return lines
 
 
 def _labelled_rows(targets: Targets, tasks: Sequence[str]) -> NDArray[np.bool_]:

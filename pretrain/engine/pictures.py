@@ -79,11 +79,12 @@ def plot_curves(records: Sequence[Mapping[str, Any]], path: Path, title: str) ->
     from matplotlib.figure import Figure  # imports stay light
 
     epochs = [record["epoch"] for record in records]
+    line: dict[str, Any] = {"linewidth": 1.2, "marker": "o" if len(records) == 1 else ""}
     figure = Figure(figsize=(7.2, 3.6), dpi=120, layout="constrained")
     loss, rate = figure.subplots(1, 2, width_ratios=(2, 1))
-    loss.plot(epochs, [record["loss"] for record in records], color="#20639b", linewidth=1.2)
+    loss.plot(epochs, [record["loss"] for record in records], color="#20639b", **line)
     loss.set(xlabel="epoch", ylabel="loss", title=title)
-    rate.plot(epochs, [record["lr"] for record in records], color="#c0392b", linewidth=1.2)
+    rate.plot(epochs, [record["lr"] for record in records], color="#c0392b", **line)
     rate.set(xlabel="epoch", ylabel="learning rate")
     for axes in (loss, rate):
         axes.grid(alpha=0.3)

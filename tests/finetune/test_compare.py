@@ -37,6 +37,15 @@ def test_mean_and_spread_are_over_the_seeds(tmp_path: Path) -> None:
     assert "drawn faces" in lines[-1]
 
 
+def test_single_runs_are_rows_too(tmp_path: Path) -> None:
+    scored(tmp_path / "affect", 0.1)
+    for seed in (0, 1):
+        scored(tmp_path / "other" / f"seed-{seed}", 0.3)
+    (tmp_path / "notes").mkdir()
+    lines = compare(CompareConfig(runs=str(tmp_path))).splitlines()
+    assert lines[2:4] == ["| affect | 1 | .100 |", "| other | 2 | .300 ± .000 |"]
+
+
 def test_rows_come_in_the_order_that_was_asked_for(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         scored(tmp_path / name / "seed-0", 0.1)

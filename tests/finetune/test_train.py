@@ -468,3 +468,32 @@ def test_networks_that_cannot_take_the_images_are_one_line(
     with pytest.raises(UserError, match=message) as caught:
         finetune(config(tmp_path, method=method, training=single))
     assert "\n" not in str(caught.value)
+
+
+def test_a_trained_emma_goes_on_and_its_people_stay_known(tmp_path: Path) -> None:
+    assert finetune(config(tmp_path / "first"))
+    first, _, report = load_model(tmp_path / "first")
+    method = replace(CONFIG.method, init_from=str(tmp_path / "first"))
+    built = method.build()
+    assert built.groups == report.notes.training_groups
+    assert all(
+        torch.equal(built.model.state_dict()[name], value)
+        for name, value in first.state_dict().items()
+    )
+    others = replace(CONFIG.data, split="validation")
+    with pytest.raises(OverlapError, match="weights to start from have seen labels of"):
+        finetune(
+            config(
+                tmp_path / "leaky",
+                method=method,
+                data=others,
+                validation=HeldOutConfig(split="train", count=20),
+            )
+        )
+    assert finetune(config(tmp_path / "second", method=method))
+    assert losses(tmp_path / "second")[0] < losses(tmp_path / "first")[0]
+    wide = replace(method, model=replace(SMALL, hidden=32))
+    with pytest.raises(UserError, match=r"trained with method\.model\.hidden 16, expected 32"):
+        wide.build()
+    with pytest.raises(ValueError, match="encoder with init_from, expected one of the two"):
+        replace(method, encoder="anything")

@@ -18,6 +18,7 @@ from finetune.load import load_model
 from finetune.methods.multitask import MultiTask
 from finetune.models.multitask import MultiTaskConfig
 from finetune.objectives.adversarial import AdversarialConfig
+from finetune.save import save_model
 from finetune.score import ScoreConfig, score_table
 from finetune.separation import OverlapError
 from finetune.train import FinetuneConfig, finetune
@@ -208,6 +209,22 @@ def test_what_cannot_be_drawn_is_one_line(
     assert message in errors
     assert len(errors.strip().splitlines()) == 1
     assert not (tmp_path / "x").exists()
+
+
+def test_images_that_are_alike_are_said(
+    trained_gan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, _, report = load_model(trained_gan)
+    model.generator.spread.weight.data.zero_()  # the noise no longer counts
+    save_model(model, tmp_path / "model", report.notes)
+    generate(
+        GenerateConfig(
+            model=str(tmp_path / "model"), out=str(tmp_path / "out"), count=9, expression="Fear"
+        )
+    )
+    assert "the images hardly differ: spread 0.0 of 255, expected at least 10" in (
+        capsys.readouterr().err
+    )
 
 
 def test_a_generator_that_never_learnt_is_refused(tmp_path: Path) -> None:

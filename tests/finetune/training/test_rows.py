@@ -73,6 +73,24 @@ def test_rows_that_teach_nothing_are_left_out_and_counted() -> None:
     assert any(line.startswith(f"{left} of 60 images have no label") for line in found.said)
 
 
+def test_labels_that_the_model_cannot_answer_are_said(tmp_path: Path) -> None:
+    labelled_images(tmp_path, "train", range(6), each=1)
+    rows_of_file = (tmp_path / "train.csv").read_text().splitlines()
+    cells = [",Contempt,0,1", ",Anger,1,0", *[",Happiness,0,1"] * 4]
+    names = [line.split(",")[0] for line in rows_of_file[1:]]
+    lines = [name + cell for name, cell in zip(names, cells, strict=True)]
+    (tmp_path / "train.csv").write_text("image,expression,AU9,AU12\n" + "\n".join(lines) + "\n")
+    data = TrainDataConfig(kind="manifest", root=str(tmp_path))
+    method = EMMA(losses=LossConfig(valence_arousal=0, action_unit_weights="none"))
+    said = rows(data, validation=NONE, method=method).said
+    assert [line.split(" are left out")[0] for line in said] == [
+        "labels of AU9",
+        "1 labels of Contempt",
+    ]
+    alone = replace(method, losses=replace(method.losses, action_units=0))
+    assert len(rows(data, validation=NONE, method=alone).said) == 2  # the row, and its label
+
+
 def test_balanced_rows_show_every_expression_equally_often() -> None:
     data = replace(DRAWN, synthetic=SyntheticConfig(count=400, size=32, subjects=10))
     found = rows(data, method=TimmCNN())
