@@ -103,9 +103,9 @@ def crossdb(config: CrossdbConfig) -> str:
     Raises:
         UserError: something the user can mend; its message is one line.
     """
-    out = make_folder(config.out)
     databases = [_open(name, found) for name, found in _databases(config).items()]
     models = {name: load_model(path) for name, path in _names(config.model).items()}
+    out = make_folder(config.out)
     runtime = Runtime(config.runtime)
     try:
         if runtime.world_size > 1:

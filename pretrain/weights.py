@@ -187,7 +187,7 @@ def unpickle_safely(file: Path, also: Sequence[Any] = ()) -> Any:
     except pickle.UnpicklingError as error:
         reason = _one_line(error)
         start = reason.find("Unsupported")
-        if reason.startswith("Unsupported operand", start):  # other bytes than any pickle's
+        if not _is_pickle(file):
             raise LoadError(
                 f"{file}: no checkpoint, expected safetensors, or what torch.save writes"
             ) from None
@@ -239,6 +239,12 @@ def _open_timm_name(name: str) -> Weights:
     settings = model.pretrained_cfg
     normalisation = {key: tuple(settings[key]) for key in ("mean", "std")}
     return Weights(name, dict(model.state_dict()), normalisation=normalisation)
+
+
+def _is_pickle(file: Path) -> bool:
+    """Whether a file begins as pickles do, or as the archives that torch holds them in."""
+    with file.open("rb") as opened:
+        return opened.read(1) in (b"\x80", b"P")
 
 
 def _one_line(error: object) -> str:

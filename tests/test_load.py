@@ -663,6 +663,13 @@ class Payload:
         return os.system, (self.command,)
 
 
+def test_a_text_is_no_checkpoint(tmp_path):
+    (tmp_path / "list.pth").write_text("images/1.jpg\nimages/2.jpg\n")
+    assert refusal(tmp_path / "list.pth").endswith(
+        "list.pth: no checkpoint, expected safetensors, or what torch.save writes"
+    )
+
+
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("where", ["alone", "model", "args", "plain pickle", "old format"])
 def test_a_malicious_pickle_is_refused_and_does_not_run(tmp_path, where):

@@ -364,6 +364,14 @@ def _next(
     """The next micro-batch, or the error that it became, or that of workers that gave none."""
     try:
         return next(batches)
+    except (ConnectionError, FileNotFoundError, EOFError):
+        # One may have ended while it handed over a batch; torch says so when asked for another.
+        try:
+            next(batches)
+        except RuntimeError as error:
+            if lost := _lost_worker(error):
+                return lost
+        raise
     except RuntimeError as error:
         if lost := _lost_worker(error):
             return lost

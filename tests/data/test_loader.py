@@ -21,6 +21,7 @@ from pretrain.data.loader import (
     HungWorkersError,
     LostWorkerError,
     MaskedImages,
+    _next,
     naming_lost_workers,
     windows,
 )
@@ -506,6 +507,26 @@ def test_a_worker_that_the_system_killed_is_one_line_with_its_number():
         " fewer data.workers, or more memory",
         str(caught.value),
     )
+
+
+class Ending:
+    """What torch's loader does where a worker ends while it hands over a batch."""
+
+    def __init__(self, *errors):
+        self.errors = [*errors]
+
+    def __next__(self):
+        raise self.errors.pop(0)
+
+
+def test_a_worker_that_ends_while_it_hands_over_a_batch_is_lost_too():
+    reset = ConnectionResetError(104, "Connection reset by peer")
+    gone = RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
+    lost = _next(Ending(reset, gone), 5)
+    assert isinstance(lost, LostWorkerError)
+    assert "process 7) exited unexpectedly" in str(lost)
+    with pytest.raises(ConnectionResetError):  # not a worker's
+        _next(Ending(reset, RuntimeError("CUDA error")), 5)
 
 
 @pytest.mark.parametrize("message", ["CUDA error", "DataLoader timed out after 5 seconds"])
