@@ -32,7 +32,7 @@ from pretrain.engine.pictures import image_grid, pictures_of
 from pretrain.engine.runtime import Runtime
 from pretrain.engine.tracking import say
 from pretrain.errors import UserError, exit_code
-from pretrain.files import WriteError, make_folder, new_folder, write_bytes, write_text
+from pretrain.files import WriteError, new_folder, write_bytes, write_text
 
 PROGRAM = "python -m finetune.generate"
 
@@ -152,7 +152,6 @@ def _write(
     tells: generated.Origin,
     out: Path,
 ) -> None:
-    make_folder(str(out / "images"))
     drawn, shown = 0, list[Tensor]()
     with tqdm(total=config.count, unit="image", disable=None, leave=False) as bar:
         given = noise(model, config.count, config.seed)

@@ -78,7 +78,7 @@ class Compared:
         floor: of these and as many other real ones: nothing can be expected to be nearer.
         memorised: share of the drawn images that are nearer to a real one than that is to any other
             real one.
-        memorised_floor: the share that new real images can be expected to have, some half.
+        memorised_floor: the share that new real images can be expected to have.
         images: compared: drawn ones, and as many real ones twice.
     """
 

@@ -70,8 +70,8 @@ def memorised(drawn: Floats, real: Floats) -> float:
 def mutual(real: Floats) -> float:
     """What :func:`memorised` can be expected to say of new real images.
 
-    The share of the real ones that are the nearest to the one that is nearest to them: about half,
-    as any two of them may be alike by chance.
+    The share of the real ones that are the nearest to the one that is nearest to them: any two of
+    them may be alike by chance.
     """
     among = _distances(real, real)
     np.fill_diagonal(among, np.inf)

@@ -94,7 +94,7 @@ class Watch:
             self.frozen.module.to(device)
             self.seen = features(self.frozen, self.real)
             others = features(self.frozen, real[torch.from_numpy(other)])
-            self.floor = quality(self.seen, others)
+            self.floor, self.chance = quality(self.seen, others), mutual(self.seen)
 
     def look(self, model: GAN, where: str, folder: Path) -> dict[str, float]:
         """Numbers of what is drawn now, said in a line; ``nearest.png`` in the folder.
@@ -115,7 +115,7 @@ class Watch:
             now = quality(self.seen, made)
             found |= {"frechet": now.frechet, "real_frechet": self.floor.frechet}
             found |= {"precision": now.precision, "recall": now.recall}
-            found |= {"memorised": memorised(made, self.seen), "real_memorised": mutual(self.seen)}
+            found |= {"memorised": memorised(made, self.seen), "real_memorised": self.chance}
             like = torch.from_numpy(nearest(made[:_SHOWN], self.seen))
             pairs = {"drawn": drawn[:_SHOWN], "nearest": self.real[like]}
             columns = {name: pictures_of(faces) for name, faces in pairs.items()}
